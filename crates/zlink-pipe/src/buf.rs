@@ -1,0 +1,306 @@
+//! Reference-counted byte buffers: [`BufMut`] while one owner fills it, [`Buf`] once it is shared.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// The head of every shared allocation: a count, and how to free the whole when it reaches zero.
+///
+/// A `Message` holds a pointer to one without knowing what stands behind it.
+#[repr(C)]
+pub(crate) struct Owner {
+    refs: AtomicUsize,
+    free: unsafe fn(NonNull<Owner>),
+}
+
+impl Owner {
+    pub(crate) const fn new(free: unsafe fn(NonNull<Owner>)) -> Self {
+        Owner { refs: AtomicUsize::new(1), free }
+    }
+
+    /// Adds a reference.
+    pub(crate) fn acquire(&self) {
+        // Relaxed: a new reference is made from an existing one, which keeps the allocation alive.
+        let before = self.refs.fetch_add(1, Ordering::Relaxed);
+        // Like `Arc`: a count that wrapped would free memory in use. Half the range cannot be reached by
+        // live references, each of which takes more than a byte.
+        if before > usize::MAX / 2 {
+            std::process::abort();
+        }
+    }
+
+    pub(crate) fn is_unique(&self) -> bool {
+        // Acquire: pairs with the Release in `release`, so that the last other user's reads are over.
+        self.refs.load(Ordering::Acquire) == 1
+    }
+
+    /// Drops a reference and frees the allocation with the last one.
+    ///
+    /// # Safety
+    ///
+    /// `this` is live and the caller gives up one reference that it holds.
+    pub(crate) unsafe fn release(this: NonNull<Owner>) {
+        // SAFETY: the caller's reference keeps the allocation alive up to this decrement.
+        let owner = unsafe { this.as_ref() };
+        // Release: publishes this user's accesses; pairs with the Acquire fence of whoever frees.
+        if owner.refs.fetch_sub(1, Ordering::Release) == 1 {
+            fence(Ordering::Acquire);
+            let free = owner.free;
+            // SAFETY: this was the last reference, and `free` was installed for this very allocation.
+            unsafe { free(this) }
+        }
+    }
+}
+
+/// One allocation: head, then `capacity` bytes of which the first `len` are initialised.
+#[repr(C)]
+struct Block {
+    owner: Owner,
+    capacity: usize,
+    len: usize,
+}
+
+const HEAD: usize = size_of::<Block>();
+
+impl Block {
+    fn layout(capacity: usize) -> Layout {
+        let size = HEAD.checked_add(capacity).expect("a buffer larger than the address space");
+        Layout::from_size_align(size, align_of::<Block>()).expect("a buffer larger than the address space")
+    }
+
+    unsafe fn free(owner: NonNull<Owner>) {
+        let block = owner.cast::<Block>();
+        // SAFETY: `free` runs once, for an owner that heads a `Block` made by `BufMut::with_capacity`.
+        unsafe {
+            let layout = Block::layout(block.as_ref().capacity);
+            dealloc(block.as_ptr().cast(), layout);
+        }
+    }
+
+    fn data(this: NonNull<Block>) -> *mut u8 {
+        // SAFETY: the allocation extends `capacity` bytes beyond its head.
+        unsafe { this.as_ptr().cast::<u8>().add(HEAD) }
+    }
+}
+
+/// A growable byte buffer with one owner, to be filled and then frozen into a [`Buf`].
+pub struct BufMut {
+    block: NonNull<Block>,
+}
+
+// SAFETY: `BufMut` is the only owner of its block.
+unsafe impl Send for BufMut {}
+// SAFETY: a shared `BufMut` gives out shared slices only.
+unsafe impl Sync for BufMut {}
+
+impl BufMut {
+    /// Allocates room for `capacity` bytes, none of them initialised.
+    pub fn with_capacity(capacity: usize) -> Self {
+        let layout = Block::layout(capacity);
+        // SAFETY: the layout is never of size zero, since it holds the head.
+        let memory = unsafe { alloc(layout) };
+        let Some(block) = NonNull::new(memory.cast::<Block>()) else { handle_alloc_error(layout) };
+        // SAFETY: fresh memory of at least a `Block`'s size and alignment.
+        unsafe { block.write(Block { owner: Owner::new(Block::free), capacity, len: 0 }) };
+        BufMut { block }
+    }
+
+    fn head(&self) -> &Block {
+        // SAFETY: the block lives as long as `self`.
+        unsafe { self.block.as_ref() }
+    }
+
+    /// Bytes there is room for in all.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.head().capacity
+    }
+
+    /// Initialised bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.head().len
+    }
+
+    /// Whether nothing has been written yet.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that can be added without growing.
+    #[inline]
+    pub fn room(&self) -> usize {
+        self.head().capacity - self.head().len
+    }
+
+    /// The initialised bytes.
+    #[inline]
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: the first `len` bytes are initialised.
+        unsafe { std::slice::from_raw_parts(Block::data(self.block), self.head().len) }
+    }
+
+    /// The initialised bytes, writable.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: the first `len` bytes are initialised and `self` is their only owner.
+        unsafe { std::slice::from_raw_parts_mut(Block::data(self.block), self.head().len) }
+    }
+
+    /// The room behind the initialised bytes, to be read into.
+    pub fn spare(&mut self) -> &mut [MaybeUninit<u8>] {
+        let (len, room) = (self.len(), self.room());
+        // SAFETY: `room` bytes follow the first `len`, and `self` is their only owner.
+        unsafe { std::slice::from_raw_parts_mut(Block::data(self.block).add(len).cast(), room) }
+    }
+
+    /// Counts `n` bytes of [`spare`](Self::spare) as initialised.
+    ///
+    /// # Safety
+    ///
+    /// The first `n` bytes of `spare` have been written, and `n` is at most `room()`.
+    #[inline]
+    pub unsafe fn advance(&mut self, n: usize) {
+        debug_assert!(n <= self.room());
+        // SAFETY: `self` is the only owner of the block.
+        unsafe { self.block.as_mut().len += n }
+    }
+
+    /// Forgets the bytes from `len` on. Does nothing if there are fewer.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            // SAFETY: `self` is the only owner of the block.
+            unsafe { self.block.as_mut().len = len }
+        }
+    }
+
+    /// Appends `bytes`, growing if there is no room.
+    #[inline]
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        if self.room() < bytes.len() {
+            self.grow(self.len() + bytes.len());
+        }
+        // SAFETY: there is room for `bytes`, which cannot overlap memory that `self` alone owns.
+        unsafe {
+            let end = Block::data(self.block).add(self.len());
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len());
+            self.advance(bytes.len());
+        }
+    }
+
+    /// Makes the capacity at least `capacity`, at least doubling it.
+    #[cold]
+    pub fn grow(&mut self, capacity: usize) {
+        let old = self.capacity();
+        let new = capacity.max(old.saturating_mul(2));
+        let layout = Block::layout(new);
+        // SAFETY: the block was allocated with the layout of its capacity; the new size is not zero.
+        let memory = unsafe { realloc(self.block.as_ptr().cast(), Block::layout(old), layout.size()) };
+        let Some(block) = NonNull::new(memory.cast::<Block>()) else { handle_alloc_error(layout) };
+        self.block = block;
+        // SAFETY: `realloc` kept the head, and `self` is the only owner.
+        unsafe { self.block.as_mut().capacity = new }
+    }
+
+    /// Ends the filling: from here on the bytes can be shared and no longer change.
+    pub fn freeze(self) -> Buf {
+        let block = self.block;
+        std::mem::forget(self);
+        Buf { block }
+    }
+}
+
+impl Drop for BufMut {
+    fn drop(&mut self) {
+        // SAFETY: `self` held the only reference.
+        unsafe { Owner::release(self.block.cast()) }
+    }
+}
+
+/// A filled buffer, shared by reference count.
+pub struct Buf {
+    block: NonNull<Block>,
+}
+
+// SAFETY: the bytes of a frozen block do not change while it is shared, and its count is atomic.
+unsafe impl Send for Buf {}
+// SAFETY: as above.
+unsafe impl Sync for Buf {}
+
+impl Buf {
+    /// The bytes.
+    #[inline]
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: the first `len` bytes are initialised and, while shared, never written.
+        unsafe { std::slice::from_raw_parts(Block::data(self.block), self.block.as_ref().len) }
+    }
+
+    /// Bytes that the allocation holds in all: what a reference to a part of it keeps alive.
+    pub fn capacity(&self) -> usize {
+        // SAFETY: the block lives as long as `self`.
+        unsafe { self.block.as_ref().capacity }
+    }
+
+    /// Takes the buffer back for writing, emptied, if nobody else refers to it.
+    pub fn into_mut(self) -> Option<BufMut> {
+        // SAFETY: the block lives as long as `self`.
+        if !unsafe { self.block.cast::<Owner>().as_ref() }.is_unique() {
+            return None;
+        }
+        let mut buf = BufMut { block: self.block };
+        std::mem::forget(self);
+        buf.truncate(0);
+        Some(buf)
+    }
+
+    /// The count's address and the first byte's, for a `Message` that takes over this reference.
+    pub(crate) fn into_parts(self) -> (NonNull<Owner>, *mut u8) {
+        let parts = (self.block.cast(), Block::data(self.block));
+        std::mem::forget(self);
+        parts
+    }
+}
+
+impl Clone for Buf {
+    fn clone(&self) -> Self {
+        // SAFETY: the block lives as long as `self`.
+        unsafe { self.block.cast::<Owner>().as_ref() }.acquire();
+        Buf { block: self.block }
+    }
+}
+
+impl Drop for Buf {
+    fn drop(&mut self) {
+        // SAFETY: `self` holds one reference and gives it up.
+        unsafe { Owner::release(self.block.cast()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_grows_and_keeps_its_bytes() {
+        let mut buf = BufMut::with_capacity(2);
+        for i in 0..1000u32 {
+            buf.extend_from_slice(&i.to_be_bytes());
+        }
+        let buf = buf.freeze();
+        for (i, bytes) in buf.as_slice().chunks(4).enumerate() {
+            assert_eq!(bytes, (i as u32).to_be_bytes());
+        }
+    }
+
+    #[test]
+    fn only_the_last_reference_gets_the_buffer_back() {
+        let mut buf = BufMut::with_capacity(8);
+        buf.extend_from_slice(b"abc");
+        let first = buf.freeze();
+        let second = first.clone();
+        assert!(first.into_mut().is_none());
+        let again = second.into_mut().expect("the only reference");
+        assert_eq!((again.len(), again.capacity()), (0, 8));
+    }
+}

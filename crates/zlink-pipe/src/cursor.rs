@@ -1,0 +1,139 @@
+//! The consuming side of a queue whose consumer is a socket.
+
+use std::collections::VecDeque;
+
+use crate::buf::Buf;
+use crate::entry::{Entry, header_at};
+use crate::message::Message;
+use crate::queue::{Queue, Taken};
+
+/// Walks the entries taken from a queue, frame by frame, and returns credit in batches.
+#[derive(Default)]
+pub struct Cursor {
+    batch: VecDeque<Entry>,
+    /// Bytes of the front entry already read.
+    at: usize,
+    /// Buffers that have been read to their end, to be handed back.
+    spent: Vec<Buf>,
+    /// Messages read since the last credit.
+    read: usize,
+}
+
+/// The next frame: whether another part follows, and where its body lies in the front entry.
+#[derive(Clone, Copy)]
+struct Front {
+    more: bool,
+    start: usize,
+    len: usize,
+}
+
+impl Cursor {
+    /// A cursor with nothing taken.
+    pub fn new() -> Self {
+        Cursor::default()
+    }
+
+    /// Whether a frame is at hand without touching the queue.
+    #[inline]
+    pub fn has_frame(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// Takes what has gathered in `queue` if nothing is at hand.
+    pub fn refill(&mut self, queue: &Queue) -> Taken {
+        if self.has_frame() {
+            return Taken::default();
+        }
+        let credit = std::mem::take(&mut self.read);
+        queue.take(&mut self.batch, &mut self.spent, credit)
+    }
+
+    /// Adds an entry read directly, behind what is at hand.
+    pub fn push(&mut self, entry: Entry) {
+        self.batch.push_back(entry);
+    }
+
+    /// The messages read since credit was last returned; the caller returns it now.
+    #[inline]
+    pub fn take_credit(&mut self) -> usize {
+        std::mem::take(&mut self.read)
+    }
+
+    /// Messages read since credit was last returned.
+    #[inline]
+    pub fn uncredited(&self) -> usize {
+        self.read
+    }
+
+    /// A buffer that has been read to its end, if its owner wants it back.
+    pub fn spent(&mut self) -> Option<Buf> {
+        self.spent.pop()
+    }
+
+    #[inline]
+    fn front(&self) -> Option<Front> {
+        match self.batch.front()? {
+            Entry::Chunk { chunk, .. } => {
+                let (more, header, len) = header_at(&chunk.as_slice()[self.at..]);
+                Some(Front { more, start: self.at + header, len })
+            }
+            Entry::Body { header, body, .. } => {
+                let (more, _, _) = header_at(header);
+                Some(Front { more, start: 0, len: body.len() })
+            }
+        }
+    }
+
+    /// The next frame's body and whether another part follows.
+    #[inline]
+    pub fn peek(&self) -> Option<(&[u8], bool)> {
+        let front = self.front()?;
+        let bytes = match self.batch.front()? {
+            Entry::Chunk { chunk, .. } => &chunk.as_slice()[front.start..front.start + front.len],
+            Entry::Body { body, .. } => body.as_slice(),
+        };
+        Some((bytes, front.more))
+    }
+
+    /// Takes the next frame as a message.
+    #[inline]
+    pub fn next_message(&mut self) -> Option<Message> {
+        let front = self.front()?;
+        let mut message = match self.batch.front_mut()? {
+            Entry::Chunk { chunk, .. } => {
+                let (buf, base, _) = chunk.parts();
+                Message::part_of(buf, base + front.start, base + front.start + front.len)
+            }
+            Entry::Body { body, .. } => std::mem::take(body),
+        };
+        message.set_more(front.more);
+        self.advance(front);
+        Some(message)
+    }
+
+    /// Drops the next frame.
+    #[inline]
+    pub fn skip(&mut self) {
+        if let Some(front) = self.front() {
+            self.advance(front);
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, front: Front) {
+        self.read += usize::from(!front.more);
+        let end = match self.batch.front() {
+            Some(Entry::Chunk { chunk, .. }) => {
+                self.at = front.start + front.len;
+                self.at == chunk.as_slice().len()
+            }
+            _ => true,
+        };
+        if end {
+            self.at = 0;
+            if let Some(Entry::Chunk { chunk, .. }) = self.batch.pop_front() {
+                self.spent.push(chunk.into_buf());
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+use super::*;
+use crate::{Cursor, Message};
+
+fn config(hwm: usize) -> QueueConfig {
+    QueueConfig { hwm, ..QueueConfig::default() }
+}
+
+fn drain(queue: &Queue, cursor: &mut Cursor) -> Vec<(Vec<u8>, bool)> {
+    let mut out = Vec::new();
+    loop {
+        let _ = cursor.refill(queue);
+        let Some(message) = cursor.next_message() else { return out };
+        out.push((message.to_vec(), message.more()));
+    }
+}
+
+#[test]
+fn messages_of_every_size_come_out_as_they_went_in() {
+    let queue = Queue::new(config(0));
+    let mut expected = Vec::new();
+    for len in [0, 1, 33, 255, 256, 8191, BY_REFERENCE - 1, BY_REFERENCE, CHUNK_SIZE, 200_000] {
+        let body: Vec<u8> = (0..len).map(|i| i as u8).collect();
+        assert!(matches!(queue.push_one(&mut Body::Slice(&body)), Pushed::Queued | Pushed::Wake));
+        expected.push((body, false));
+    }
+    assert_eq!(drain(&queue, &mut Cursor::new()), expected);
+}
+
+#[test]
+fn a_multipart_message_is_invisible_until_its_last_part() {
+    let queue = Queue::new(config(10));
+    let mut staging = Staging::new();
+    let large = vec![3; 100_000];
+    for body in [&b"a"[..], &large, b"", b"z"] {
+        assert!(queue.is_empty());
+        let more = body != b"z";
+        staging.add(&mut Body::Slice(body), more);
+    }
+    let _ = queue.push_staged(&mut staging);
+    assert_eq!(queue.in_flight(), 1);
+    let got = drain(&queue, &mut Cursor::new());
+    let parts: Vec<_> = got.iter().map(|(body, more)| (body.len(), *more)).collect();
+    assert_eq!(parts, [(1, true), (100_000, true), (0, true), (1, false)]);
+}
+
+#[test]
+fn an_abandoned_multipart_message_leaves_no_trace() {
+    let queue = Queue::new(config(10));
+    let mut staging = Staging::new();
+    staging.add(&mut Body::Slice(b"lost"), true);
+    staging.add(&mut Body::Slice(&[0; 50_000]), true);
+    staging.clear();
+    staging.add(&mut Body::Slice(b"kept"), false);
+    let _ = queue.push_staged(&mut staging);
+    assert_eq!(drain(&queue, &mut Cursor::new()), [(b"kept".to_vec(), false)]);
+}
+
+#[test]
+fn the_high_water_mark_counts_exactly() {
+    let queue = Queue::new(config(4));
+    for _ in 0..4 {
+        assert_ne!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Full);
+    }
+    assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Full);
+    let mut cursor = Cursor::new();
+    let _ = cursor.refill(&queue);
+    cursor.skip();
+    assert!(!queue.credit(cursor.take_credit()), "one free place of four is not worth a wake-up");
+    assert!(queue.has_room());
+    cursor.skip();
+    assert!(queue.credit(cursor.take_credit()));
+    assert_eq!((queue.in_flight(), queue.room()), (2, 2));
+}
+
+#[test]
+fn a_consumer_is_woken_once_per_sleep() {
+    let queue = Queue::new(config(0));
+    assert_eq!(queue.push_one(&mut Body::Slice(b"1")), Pushed::Wake);
+    assert_eq!(queue.push_one(&mut Body::Slice(b"2")), Pushed::Queued);
+    let mut cursor = Cursor::new();
+    assert_eq!(drain(&queue, &mut cursor).len(), 2);
+    assert_eq!(queue.push_one(&mut Body::Slice(b"3")), Pushed::Wake);
+}
+
+#[test]
+fn an_idle_connection_is_bypassed_and_a_stream_is_gathered() {
+    let queue = Queue::new(QueueConfig { batch_bytes: 100, ..config(0) });
+    queue.attach();
+    let _ = queue.release(0);
+    assert_eq!(queue.push_one(&mut Body::Slice(b"at once")), Pushed::Bypass);
+    let _ = queue.release(1);
+    queue.set_streaming(true);
+    assert_eq!(queue.push_one(&mut Body::Slice(&[0; 50])), Pushed::Wake);
+    assert_eq!(queue.push_one(&mut Body::Slice(&[0; 50])), Pushed::Write);
+    let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
+    queue.take_for_write(&mut batch, &mut spent);
+    assert_eq!(batch.iter().map(Entry::messages).sum::<usize>(), 2);
+    assert_eq!(queue.release(2), Release { more: false, unblocked: false });
+    assert_eq!(queue.in_flight(), 0);
+}
+
+#[test]
+fn a_watch_leaves_a_running_stream_to_its_producer_and_takes_over_a_stalled_one() {
+    let queue = Queue::new(QueueConfig { batch_bytes: 100, ..config(0) });
+    queue.attach();
+    queue.set_streaming(true);
+    let _ = queue.start_watch(0);
+    assert_eq!(queue.push_one(&mut Body::Slice(&[0; 98])), Pushed::Write);
+    let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
+    queue.take_for_write(&mut batch, &mut spent);
+    let _ = queue.release(1);
+    assert_eq!(queue.push_one(&mut Body::Slice(b"rest")), Pushed::Queued);
+    assert_eq!(queue.watch(), Watch::Progress);
+    assert_eq!(queue.watch(), Watch::Stalled);
+    batch.clear();
+    queue.take_for_write(&mut batch, &mut spent);
+    let _ = queue.release(1);
+    assert_eq!(queue.watch(), Watch::Over);
+    assert_eq!(queue.push_one(&mut Body::Slice(b"next")), Pushed::Bypass);
+}
+
+#[test]
+fn a_lost_connection_puts_the_unwritten_back_in_order() {
+    let queue = Queue::new(config(0));
+    queue.attach();
+    for i in 0..5u8 {
+        let _ = queue.push_one(&mut Body::Slice(&[i]));
+    }
+    let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
+    queue.take_for_write(&mut batch, &mut spent);
+    let _ = queue.push_one(&mut Body::Slice(&[5]));
+    // Two and a half of the three-byte frames went out.
+    let gone = batch[0].rewind(7);
+    let _ = queue.detach(gone, &mut batch);
+    let bodies: Vec<u8> = drain(&queue, &mut Cursor::new()).iter().map(|(body, _)| body[0]).collect();
+    assert_eq!(bodies, [2, 3, 4, 5]);
+}
+
+#[test]
+fn conflation_keeps_the_newest_message_only() {
+    let queue = Queue::new(QueueConfig { conflate: true, ..config(1) });
+    for i in 0..5u8 {
+        let _ = queue.push_one(&mut Body::Slice(&[i]));
+    }
+    assert_eq!(drain(&queue, &mut Cursor::new()), [(vec![4], false)]);
+    let mut buf = BufMut::with_capacity(64);
+    buf.extend_from_slice(&[0, 1, 7, 0, 1, 8]);
+    let chunk = Chunk::new(buf.freeze(), 0, 6, 2);
+    let _ = queue.push_entries(&mut VecDeque::from([Entry::whole(chunk)]));
+    assert_eq!(drain(&queue, &mut Cursor::new()), [(vec![8], false)]);
+    assert_eq!(queue.in_flight(), 0, "what was replaced counts no more");
+}
+
+#[test]
+fn a_lent_body_is_passed_by_reference() {
+    let queue = Queue::new(config(0));
+    let mut message = Message::from(vec![1; 50_000]);
+    let address = message.as_ptr();
+    let _ = queue.push_one(&mut Body::Message(&mut message));
+    assert!(message.is_empty());
+    let mut cursor = Cursor::new();
+    let _ = cursor.refill(&queue);
+    assert_eq!(cursor.next_message().map(|m| m.as_ptr()), Some(address));
+}
+
+#[test]
+fn the_end_is_told_after_the_last_message() {
+    let queue = Queue::new(config(0));
+    let _ = queue.push_one(&mut Body::Slice(b"last"));
+    assert!(!queue.end(), "the consumer was told already");
+    let mut cursor = Cursor::new();
+    assert!(!cursor.refill(&queue).ended);
+    cursor.skip();
+    assert!(cursor.refill(&queue).ended);
+}
