@@ -1,1 +1,30 @@
-//! Under construction.
+//! ZMTP, the ZeroMQ wire protocol, without sockets, threads or a clock.
+//!
+//! Bytes and the time are arguments; bytes to write, events and deadlines are results. Whoever owns
+//! the connection moves them. The modules, in the order in which a connection meets them:
+//!
+//! * [`handshake`]: greeting, version negotiation and security mechanism, up to the first message;
+//! * [`frame`]: the header before every message part and command afterwards;
+//! * [`command`] and [`metadata`]: what a command frame carries;
+//! * [`heartbeat`]: when to send a PING and when to give a silent peer up;
+//! * [`socket_type`]: the socket types and which of them may talk to each other.
+//!
+//! Nothing here trusts the peer: every byte sequence, cut anywhere, gives the same result or an
+//! error, and memory grows with the bytes received, never with a length announced.
+//!
+//! Sources: 37/ZMTP (3.1), 23/ZMTP (3.0), 15/ZMTP (2.0), 13/ZMTP (1.0), and libzmq 4.3.5 where they
+//! are silent.
+
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod frame;
+pub mod handshake;
+pub mod heartbeat;
+mod mechanism;
+pub mod metadata;
+pub mod socket_type;
+
+pub use handshake::{Framing, Handshake, HandshakeConfig, HandshakeError, Peer, Stage};
+pub use heartbeat::{Heartbeat, HeartbeatAction};
+pub use socket_type::SocketType;

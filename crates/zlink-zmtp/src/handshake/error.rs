@@ -1,0 +1,217 @@
+//! Why a handshake failed, and the numbers `zmq.h` has for it.
+
+use std::fmt;
+
+use crate::SocketType;
+use crate::command::CommandError;
+use crate::frame::FrameError;
+use crate::mechanism::NAME_LEN;
+use crate::metadata::MetadataError;
+
+// The `ZMQ_PROTOCOL_ERROR_ZMTP_*` values of zmq.h, carried by ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL.
+const UNSPECIFIED: i32 = 0x1000_0000;
+const UNEXPECTED_COMMAND: i32 = 0x1000_0001;
+const MALFORMED_COMMAND_UNSPECIFIED: i32 = 0x1000_0011;
+const MALFORMED_COMMAND_ERROR: i32 = 0x1000_0015;
+const INVALID_METADATA: i32 = 0x1000_0018;
+const MECHANISM_MISMATCH: i32 = 0x1100_0002;
+
+/// Why a handshake failed. The connection must be closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// A frame header is invalid, or a frame is longer than the handshake allows.
+    Frame(FrameError),
+    /// The routing-id frame of a ZMTP 1.0 or 2.0 peer has flags set, though it can have none. A peer
+    /// that speaks another protocol altogether mostly fails here.
+    RoutingIdFlags {
+        /// The MORE and COMMAND flags received.
+        flags: u8,
+    },
+    /// A message arrived where only a command may.
+    MessageBeforeReady,
+    /// A command breaks the grammar.
+    MalformedCommand(CommandError),
+    /// A command that has no place in this mechanism.
+    UnexpectedCommand {
+        /// Its name, 1 to 255 bytes.
+        name: Vec<u8>,
+    },
+    /// The peer's metadata is malformed.
+    Metadata(MetadataError),
+    /// The peer's metadata has no `Socket-Type`.
+    MissingSocketType,
+    /// The peer's `Socket-Type` is not one we know.
+    UnknownSocketType {
+        /// The property's value.
+        name: Vec<u8>,
+    },
+    /// The socket type in a ZMTP 2.0 greeting is not one we know.
+    UnknownSocketTypeNumber {
+        /// The byte received.
+        number: u8,
+    },
+    /// The peer's socket type may not talk to ours.
+    IncompatibleSocketType {
+        /// Our type.
+        ours: SocketType,
+        /// The peer's.
+        peer: SocketType,
+    },
+    /// The peer's `Identity` exceeds 255 bytes.
+    RoutingIdTooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The peer's mechanism is not ours.
+    MechanismMismatch {
+        /// The mechanism field of the peer's greeting, zero-padded.
+        peer: [u8; NAME_LEN],
+    },
+    /// The peer sent ERROR with this reason, 0 to 255 bytes.
+    PeerError(Vec<u8>),
+    /// Our own routing id exceeds 255 bytes.
+    LocalRoutingIdTooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// Our own extra properties cannot be sent.
+    LocalMetadata(MetadataError),
+}
+
+/// Who is at fault when a handshake fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The peer broke the protocol or may not talk to us.
+    Protocol,
+    /// The two sides are configured for different mechanisms.
+    MechanismMismatch,
+    /// The peer refused us with an ERROR command.
+    PeerRejected,
+    /// Our own configuration cannot be sent.
+    Configuration,
+}
+
+impl HandshakeError {
+    /// Who is at fault.
+    pub const fn kind(&self) -> FailureKind {
+        match self {
+            Self::MechanismMismatch { .. } => FailureKind::MechanismMismatch,
+            Self::PeerError(_) => FailureKind::PeerRejected,
+            Self::LocalRoutingIdTooLong { .. } | Self::LocalMetadata(_) => FailureKind::Configuration,
+            Self::Frame(_)
+            | Self::RoutingIdFlags { .. }
+            | Self::MessageBeforeReady
+            | Self::MalformedCommand(_)
+            | Self::UnexpectedCommand { .. }
+            | Self::Metadata(_)
+            | Self::MissingSocketType
+            | Self::UnknownSocketType { .. }
+            | Self::UnknownSocketTypeNumber { .. }
+            | Self::IncompatibleSocketType { .. }
+            | Self::RoutingIdTooLong { .. } => FailureKind::Protocol,
+        }
+    }
+
+    /// The `ZMQ_PROTOCOL_ERROR_*` value of `zmq.h` for `ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL`.
+    pub const fn protocol_error_code(&self) -> i32 {
+        match self {
+            Self::Frame(_)
+            | Self::RoutingIdFlags { .. }
+            | Self::PeerError(_)
+            | Self::LocalRoutingIdTooLong { .. }
+            | Self::LocalMetadata(_) => UNSPECIFIED,
+            Self::MessageBeforeReady | Self::UnexpectedCommand { .. } => UNEXPECTED_COMMAND,
+            Self::MalformedCommand(CommandError::ErrorReasonLength) => MALFORMED_COMMAND_ERROR,
+            Self::MalformedCommand(_) => MALFORMED_COMMAND_UNSPECIFIED,
+            Self::Metadata(_)
+            | Self::MissingSocketType
+            | Self::UnknownSocketType { .. }
+            | Self::UnknownSocketTypeNumber { .. }
+            | Self::IncompatibleSocketType { .. }
+            | Self::RoutingIdTooLong { .. } => INVALID_METADATA,
+            Self::MechanismMismatch { .. } => MECHANISM_MISMATCH,
+        }
+    }
+
+    /// The status a ZAP handler on the peer's side gave, if the peer's ERROR carries one: 300, 400 or
+    /// 500. It is the value of `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
+    ///
+    /// Source: 27/ZAP; libzmq sends the status as the ERROR's reason.
+    pub fn auth_status(&self) -> Option<u16> {
+        match self {
+            Self::PeerError(reason) => match reason.as_slice() {
+                b"300" => Some(300),
+                b"400" => Some(400),
+                b"500" => Some(500),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl From<FrameError> for HandshakeError {
+    fn from(e: FrameError) -> Self {
+        Self::Frame(e)
+    }
+}
+
+impl From<CommandError> for HandshakeError {
+    fn from(e: CommandError) -> Self {
+        Self::MalformedCommand(e)
+    }
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(e) => e.fmt(f),
+            Self::RoutingIdFlags { flags } => {
+                write!(f, "routing id frame has flags {flags:#04x}; is the peer speaking ZMTP?")
+            }
+            Self::MessageBeforeReady => f.write_str("message received before the handshake's end"),
+            Self::MalformedCommand(e) => e.fmt(f),
+            Self::UnexpectedCommand { name } => {
+                write!(f, "unexpected command {} during the handshake", name.escape_ascii())
+            }
+            Self::Metadata(e) => e.fmt(f),
+            Self::MissingSocketType => f.write_str("peer did not announce its socket type"),
+            Self::UnknownSocketType { name } => {
+                write!(f, "peer announces unknown socket type \"{}\"", name.escape_ascii())
+            }
+            Self::UnknownSocketTypeNumber { number } => {
+                write!(f, "peer announces unknown socket type number {number}")
+            }
+            Self::IncompatibleSocketType { ours, peer } => {
+                write!(f, "{ours} socket cannot talk to the peer's {peer} socket")
+            }
+            Self::RoutingIdTooLong { len } => {
+                write!(f, "peer's routing id of {len} bytes exceeds the limit of 255")
+            }
+            Self::MechanismMismatch { peer } => {
+                let name = peer.split(|b| *b == 0).next().unwrap_or_default();
+                write!(f, "peer uses security mechanism \"{}\", not ours", name.escape_ascii())
+            }
+            Self::PeerError(reason) => {
+                write!(f, "peer refused the handshake: \"{}\"", reason.escape_ascii())
+            }
+            Self::LocalRoutingIdTooLong { len } => {
+                write!(f, "own routing id of {len} bytes exceeds the limit of 255")
+            }
+            Self::LocalMetadata(e) => write!(f, "own metadata: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for HandshakeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Frame(e) => Some(e),
+            Self::MalformedCommand(e) => Some(e),
+            Self::Metadata(e) | Self::LocalMetadata(e) => Some(e),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Gathers one frame of the handshake, whichever way its bytes are cut.
+
+use super::{Framing, HandshakeError};
+use crate::frame::{self, FLAG_COMMAND, FLAG_MORE, FrameHeader};
+
+/// What the frame must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// The routing id of a 1.0 or 2.0 peer: one frame, neither command nor multipart.
+    RoutingId,
+    /// A command.
+    Command,
+}
+
+#[derive(Debug)]
+pub(super) struct FrameReader {
+    framing: Framing,
+    expect: Expect,
+    max_body: u64,
+    /// The frame so far. Grows with what arrives, not with the length the header announces.
+    buf: Vec<u8>,
+}
+
+impl FrameReader {
+    pub(super) fn new(framing: Framing, expect: Expect, max_body: u64) -> Self {
+        Self { framing, expect, max_body, buf: Vec::new() }
+    }
+
+    /// Takes bytes from the front of `bytes`, never beyond the frame's end, and says how many.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<usize, HandshakeError> {
+        let mut taken = 0;
+        loop {
+            let missing = match self.header()? {
+                // Headers are at most ten bytes: one at a time needs no second way to count them.
+                None => 1,
+                Some(header) => frame_len(&header) - self.buf.len() as u64,
+            };
+            let rest = &bytes[taken..];
+            let n = usize::try_from(missing).map_or(rest.len(), |m| m.min(rest.len()));
+            if n == 0 {
+                return Ok(taken);
+            }
+            self.buf.extend_from_slice(&rest[..n]);
+            taken += n;
+        }
+    }
+
+    /// The body, once the frame is complete.
+    pub(super) fn body(&self) -> Result<Option<&[u8]>, HandshakeError> {
+        Ok(self.header()?.and_then(|header| {
+            let complete = self.buf.len() as u64 >= frame_len(&header);
+            complete.then(|| &self.buf[usize::from(header.header_len)..])
+        }))
+    }
+
+    fn header(&self) -> Result<Option<FrameHeader>, HandshakeError> {
+        let header = match self.framing {
+            Framing::V1 => frame::v1::decode_header(&self.buf, self.max_body)?,
+            Framing::V2 => frame::decode_header(&self.buf, self.max_body)?,
+        };
+        let Some(header) = header else {
+            return Ok(None);
+        };
+        // Judged before the body has come: a peer of another protocol may never send that much.
+        match self.expect {
+            Expect::Command if !header.is_command() => Err(HandshakeError::MessageBeforeReady),
+            Expect::RoutingId if header.is_command() || header.more() => {
+                let flags = header.flags & (FLAG_MORE | FLAG_COMMAND);
+                Err(HandshakeError::RoutingIdFlags { flags })
+            }
+            _ => Ok(Some(header)),
+        }
+    }
+}
+
+/// As u64, for 32-bit targets. `body_len` is at most 2^63−1, so that the sum cannot overflow.
+fn frame_len(header: &FrameHeader) -> u64 {
+    u64::from(header.header_len) + header.body_len
+}
