@@ -1,0 +1,18 @@
+//! Readiness, wake-ups and deadlines: what an I/O thread sleeps on.
+//!
+//! The module owns kernel objects ([`Epoll`], [`Waker`]) and the ordered set of deadlines
+//! ([`Timers`]). It knows nothing of sockets' meaning: a source is a file descriptor with a token,
+//! a timer is a deadline with a key, and what either stands for is the caller's business.
+//!
+//! One thread waits on an [`Epoll`]; any thread may add, modify or delete sources, and any thread may
+//! call [`Waker::wake`]. [`Timers`] belongs to one thread.
+
+#![forbid(unsafe_code)]
+
+mod epoll;
+mod timers;
+mod waker;
+
+pub(crate) use epoll::{Epoll, Event, Events, Interest};
+pub(crate) use timers::{TimerId, Timers};
+pub(crate) use waker::Waker;

@@ -1,0 +1,132 @@
+//! Listening sockets of every transport.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketFlags, accept_with, getsockname, sockopt};
+use rustix::process::{ForeignRawFd, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+
+use super::address::{ConnectionNames, listening_uri, peer_names};
+use super::config::TransportConfig;
+use super::endpoint::Endpoint;
+use super::error::{AcceptError, AcceptFailure, TransportError, classify_accept};
+use super::{ipc, tcp};
+
+/// How many lost connections in a row one [`Listener::accept`] passes over before it lets other sources
+/// have their turn; the listener stays readable.
+const MAX_TRANSIENT: usize = 64;
+
+/// A socket that listens, and for `ipc` the file it listens at, removed with it.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    // Dropped before `fd`: while the socket is open its inode is not reused, so the file is known for its
+    // own.
+    _file: Option<ipc::SocketFile>,
+    fd: OwnedFd,
+    family: AddressFamily,
+    config: TransportConfig,
+    local: String,
+}
+
+/// A connection from a [`Listener`], with its options set.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) stream: OwnedFd,
+    /// See [`ConnectionNames`].
+    pub(crate) peer_address: String,
+    pub(crate) local: String,
+    pub(crate) remote: String,
+}
+
+impl Listener {
+    /// Binds to `endpoint` and listens, or takes over `config.use_fd`.
+    ///
+    /// May block in the name service if a `tcp` host is neither an address nor an interface.
+    ///
+    /// # Errors
+    ///
+    /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` and what else the kernel reports; `ENODEV` for a host that
+    /// is not found; `EINVAL` for `inproc`, which has no socket, and for a `use_fd` that does not
+    /// listen or is of another family.
+    pub(crate) fn bind(endpoint: &Endpoint, config: &TransportConfig) -> Result<Listener, TransportError> {
+        let (fd, file) = match endpoint {
+            Endpoint::Tcp(_) | Endpoint::Ipc(_) if config.use_fd != -1 => {
+                let adopted = adopt(config.use_fd, endpoint);
+                (adopted.map_err(TransportError::os("use_fd"))?, None)
+            }
+            Endpoint::Tcp(endpoint) => (tcp::listen(endpoint, config)?, None),
+            Endpoint::Ipc(endpoint) => ipc::listen(endpoint, config)?,
+            Endpoint::Inproc(_) => return Err(TransportError::os("bind")(Errno::INVAL)),
+        };
+        let family = getsockname(&fd).map_err(TransportError::os("getsockname"))?.address_family();
+        Ok(Listener {
+            local: listening_uri(fd.as_fd()).map_err(TransportError::os("getsockname"))?,
+            fd,
+            family,
+            config: config.clone(),
+            _file: file,
+        })
+    }
+
+    /// Takes one waiting connection; `None` if there is none now.
+    pub(crate) fn accept(&self) -> Result<Option<Accepted>, AcceptError> {
+        for _ in 0..MAX_TRANSIENT {
+            match accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(stream) => return self.prepare(stream).map(Some),
+                Err(errno) => match classify_accept(errno) {
+                    AcceptFailure::WouldBlock => return Ok(None),
+                    AcceptFailure::Transient => {}
+                    AcceptFailure::OutOfResources => {
+                        return Err(AcceptError::OutOfResources(errno.into()));
+                    }
+                    AcceptFailure::Fatal => return Err(AcceptError::Listener(errno.into())),
+                },
+            }
+        }
+        Ok(None)
+    }
+
+    fn prepare(&self, stream: OwnedFd) -> Result<Accepted, AcceptError> {
+        let fd = stream.as_fd();
+        let tuned = match self.family {
+            // A Unix socket inherits nothing; a TCP one has the listener's buffers.
+            AddressFamily::UNIX => self.config.set_buffers(fd),
+            family => self.config.tune_tcp(fd, family == AddressFamily::INET6),
+        };
+        tuned.map_err(AcceptError::Dropped)?;
+        let ConnectionNames { peer_address, local, remote } = peer_names(fd);
+        Ok(Accepted { stream, peer_address, local, remote })
+    }
+
+    /// Where the listener is reached: `tcp://127.0.0.1:43211`, `ipc:///path`, `ipc://@name`, with
+    /// wildcards filled in.
+    pub(crate) fn local_endpoint(&self) -> &str {
+        &self.local
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Duplicates a descriptor the application has bound and set to listen.
+///
+/// The number is the application's word alone, and taking ownership of a number needs unsafe code. A
+/// process may ask the kernel for a duplicate of any of its own descriptors instead, and learn safely
+/// whether the number means anything. The original stays the application's to close.
+fn adopt(number: i32, endpoint: &Endpoint) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(Errno::BADF.into());
+    }
+    let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+    let fd = pidfd_getfd(own, number as ForeignRawFd, PidfdGetfdFlags::empty())?;
+    let unix = getsockname(&fd)?.address_family() == AddressFamily::UNIX;
+    if unix != matches!(endpoint, Endpoint::Ipc(_)) || !sockopt::socket_acceptconn(&fd)? {
+        return Err(Errno::INVAL.into());
+    }
+    ioctl_fionbio(&fd, true)?;
+    Ok(fd)
+}

@@ -1,0 +1,35 @@
+//! Endpoints, and the sockets behind them: bytes only, no ZMTP.
+//!
+//! The module turns an endpoint string into listeners and connecting sockets, non-blocking,
+//! close-on-exec and with their options set, and tells how each end is named. What flows over them
+//! is the engine's business. `inproc` is parsed here and carried out elsewhere: it has no socket.
+//!
+//! Binding runs on the application's thread, so that its errors are the return value; accepting and
+//! connecting on an I/O thread, which never blocks here: names are looked up by the [`Resolver`]'s own
+//! thread.
+//!
+//! Sources: `zmq_tcp(7)`, `zmq_ipc(7)`, `tcp(7)`, `unix(7)`.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod config;
+mod connect;
+mod endpoint;
+mod error;
+mod interface;
+mod ipc;
+mod listener;
+mod resolver;
+mod tcp;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use address::{ConnectionNames, peer_names};
+pub(crate) use config::TransportConfig;
+pub(crate) use connect::{Target, finish_connect, start_connect};
+pub(crate) use endpoint::{Endpoint, IpcEndpoint, IpcName, TcpEndpoint};
+pub use error::EndpointError;
+pub(crate) use error::{AcceptError, TransportError, errno_of};
+pub(crate) use listener::{Accepted, Listener};
+pub(crate) use resolver::Resolver;

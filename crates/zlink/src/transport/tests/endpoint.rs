@@ -1,0 +1,236 @@
+use proptest::prelude::*;
+use rustix::io::Errno;
+
+use super::*;
+
+#[test]
+fn endpoints_to_bind_to_are_accepted_and_displayed_as_given() {
+    for endpoint in [
+        "tcp://127.0.0.1:5555",
+        "tcp://127.0.0.1:0",
+        "tcp://127.0.0.1:*",
+        "tcp://*:5555",
+        "tcp://*:*",
+        "tcp://*:0",
+        "tcp://[::1]:5555",
+        "tcp://[::]:*",
+        "tcp://::1:5555",
+        "tcp://[1234::1]:*",
+        "tcp://[192.168.1.1]:5555",
+        "tcp://[::ffff:127.0.0.1]:65535",
+        "tcp://[fe80::1%lo]:1",
+        "tcp://[fe80::1%2]:1",
+        "tcp://eth0:5555",
+        "tcp://br-lan.10:5555",
+        "tcp://eth0.100@if3:*",
+        "tcp://localhost:00080",
+        "ipc:///run/app.sock",
+        "ipc://relative/path",
+        "ipc://@abstract",
+        "ipc://@a/b c",
+        "ipc://*",
+        "inproc://anything: at all",
+    ] {
+        let parsed = Endpoint::for_bind(endpoint).unwrap_or_else(|e| panic!("{endpoint}: {e}"));
+        assert_eq!(parsed.to_string(), endpoint);
+    }
+}
+
+#[test]
+fn endpoints_to_connect_to_are_accepted_and_displayed_as_given() {
+    for endpoint in [
+        "tcp://127.0.0.1:5555",
+        "tcp://127.0.0.1:0",
+        "tcp://localhost:5555",
+        "tcp://my-host_1.example.org:65535",
+        "tcp://[::1]:5555",
+        "tcp://[host.example]:1",
+        "tcp://abcd:1234::1:0:234:123",
+        "tcp://[3000:4:5::1:234%eth0]:8080",
+        "tcp://3000:4:5::1:234%2:1111",
+        "tcp://host%lo0:4444",
+        "tcp://127.0.0.1:0;localhost:1234",
+        "tcp://localhost:5555;localhost:1235",
+        "tcp://lo:5555;localhost:1235",
+        "tcp://*:5555;localhost:1235",
+        "tcp://[::1]:*;[::1]:1235",
+        "ipc:///run/app.sock",
+        "ipc://*not-a-wildcard",
+        "ipc://@abstract",
+        "inproc://name",
+    ] {
+        let parsed = Endpoint::for_connect(endpoint).unwrap_or_else(|e| panic!("{endpoint}: {e}"));
+        assert_eq!(parsed.to_string(), endpoint);
+    }
+}
+
+fn assert_malformed(result: Result<Endpoint, EndpointError>, endpoint: &str) {
+    let error = result.expect_err(endpoint);
+    assert_eq!(error.errno(), Errno::INVAL.raw_os_error(), "{endpoint}");
+    assert!(matches!(error, EndpointError::Malformed { .. }));
+}
+
+#[test]
+fn malformed_endpoints_are_refused_on_both_sides() {
+    for endpoint in [
+        "",
+        "://",
+        "tcp",
+        "tcp:",
+        "tcp:/127.0.0.1:1",
+        "tcp://",
+        "ipc://",
+        "inproc://",
+        "://127.0.0.1:1",
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:",
+        "tcp://:5555",
+        "tcp://[]:5555",
+        "tcp://127.0.0.1:65536",
+        "tcp://127.0.0.1:99999999999999999999",
+        "tcp://127.0.0.1:-1",
+        "tcp://127.0.0.1:+80",
+        "tcp://127.0.0.1:80x",
+        "tcp://127.0.0.1:x80",
+        "tcp://127.0.0.1:00",
+        "tcp://127.0.0.1: 80",
+        "tcp://127.0.0.1:８０",
+        "tcp://localhost:http",
+        "tcp://in val id:1234",
+        "tcp://host\n:1234",
+        "tcp://host\0:1234",
+        "tcp://a/b:1234",
+        "tcp://1.2.128.129]:1",
+        "tcp://[1.2.128.129:1",
+        "tcp://[1.2.128].129:1",
+        "tcp://[192.168.1.1:]5555",
+        "tcp://[192.168.1.1:5555]",
+        "tcp://[192.168.1.1:*]",
+        "tcp://[::1:1",
+        "tcp://::1]:1",
+        "tcp://[[::1]]:1",
+        "tcp://[abcd:1234::1:]0:234",
+        "tcp://1::2::3:1",
+        "tcp://[fe80::1%]:1",
+        "tcp://[fe80::1%0]:1",
+        "tcp://[fe80::1%+1]:1",
+        "tcp://[fe80::1%4294967296]:1",
+        "tcp://127.0.0.1%lo:1",
+        "tcp://*foo:1",
+        "ipc://@",
+        "ipc:///a\0b",
+        "inproc://a\0b",
+    ] {
+        assert_malformed(Endpoint::for_bind(endpoint), endpoint);
+        assert_malformed(Endpoint::for_connect(endpoint), endpoint);
+    }
+}
+
+#[test]
+fn wildcards_are_refused_where_there_is_a_peer_to_find() {
+    for endpoint in [
+        "tcp://*:*",
+        "tcp://*:5555",
+        "tcp://127.0.0.1:*",
+        "tcp://127.0.0.1:0;*:5555",
+        "tcp://127.0.0.1:0;127.0.0.1:*",
+        "ipc://*",
+    ] {
+        assert_malformed(Endpoint::for_connect(endpoint), endpoint);
+    }
+}
+
+#[test]
+fn malformed_source_addresses_are_refused() {
+    for endpoint in [
+        "tcp://;127.0.0.1:1",
+        "tcp://127.0.0.1;127.0.0.1:1",
+        "tcp://127.0.0.1:1;",
+        "tcp://127.0.0.1:x;127.0.0.1:1",
+        "tcp://:1;127.0.0.1:1",
+        "tcp://1.1.1.1:1;2.2.2.2:2;3.3.3.3:3",
+    ] {
+        assert_malformed(Endpoint::for_connect(endpoint), endpoint);
+    }
+    assert_malformed(Endpoint::for_bind("tcp://127.0.0.1:1;127.0.0.1:1"), "bind");
+}
+
+#[test]
+fn an_unknown_transport_is_named_in_its_error() {
+    for transport in ["invalid", "TCP", "tcp ", "pgm", "wss"] {
+        let error = Endpoint::for_connect(&format!("{transport}://127.0.0.1:1")).unwrap_err();
+        assert_eq!(error.errno(), Errno::PROTONOSUPPORT.raw_os_error());
+        let transport = transport.to_owned();
+        assert_eq!(error, EndpointError::UnknownTransport { transport });
+    }
+}
+
+#[test]
+fn an_ipc_name_may_have_107_bytes_and_no_more() {
+    for prefix in ["/tmp/", "@"] {
+        let fits = format!("ipc://{prefix}{}", "x".repeat(107 - prefix.len()));
+        Endpoint::for_bind(&fits).unwrap();
+        Endpoint::for_connect(&fits).unwrap();
+        let too_long = format!("{fits}x");
+        for result in [Endpoint::for_bind(&too_long), Endpoint::for_connect(&too_long)] {
+            let error = result.unwrap_err();
+            let (length, max) = (108, 107);
+            assert_eq!(error, EndpointError::PathTooLong { length, max });
+            assert_eq!(error.errno(), Errno::NAMETOOLONG.raw_os_error());
+        }
+    }
+}
+
+#[test]
+fn a_numeric_endpoint_has_a_canonical_form() {
+    let canonical = |endpoint, ipv6| match Endpoint::for_connect(endpoint).unwrap() {
+        Endpoint::Tcp(tcp) => tcp.canonical(ipv6),
+        _ => unreachable!(),
+    };
+    let is = |text: &str| Some(text.to_owned());
+    assert_eq!(canonical("tcp://[127.0.0.1]:080", false), is("tcp://127.0.0.1:80"));
+    assert_eq!(canonical("tcp://127.0.0.1:80", true), is("tcp://[::ffff:127.0.0.1]:80"));
+    assert_eq!(canonical("tcp://[0:0::1]:80", true), is("tcp://[::1]:80"));
+    assert_eq!(canonical("tcp://fe80::1%lo:80", true), is("tcp://[fe80::1%lo]:80"));
+    assert_eq!(canonical("tcp://[::1]:80", false), None);
+    assert_eq!(canonical("tcp://localhost:80", false), None);
+}
+
+proptest! {
+    #[test]
+    fn any_string_parses_or_fails_without_panicking(text in ".*") {
+        let _ = Endpoint::for_bind(&text);
+        let _ = Endpoint::for_connect(&text);
+    }
+
+    #[test]
+    fn a_string_of_the_right_letters_that_parses_is_displayed_as_it_was(
+        transport in prop_oneof!["tcp", "ipc", "inproc"],
+        address in "[a-f0-9:.*;@%\\[\\]/_-]{0,40}",
+    ) {
+        let text = format!("{transport}://{address}");
+        for parsed in [Endpoint::for_bind(&text), Endpoint::for_connect(&text)].into_iter().flatten() {
+            if parsed.to_string() != "ipc://*" {
+                prop_assert_eq!(parsed.to_string(), text.clone());
+            }
+            if let Endpoint::Tcp(tcp) = &parsed {
+                let _ = tcp.source_addr(false);
+                let _ = tcp.canonical(true);
+            }
+        }
+    }
+
+    #[test]
+    fn every_ipv4_address_and_port_parses(a: [u8; 4], port: u16) {
+        let address = std::net::SocketAddr::from((a, port));
+        let target = target(&format!("tcp://{address}"), false);
+        prop_assert_eq!(target, Target::Tcp(address, None));
+    }
+
+    #[test]
+    fn every_ipv6_address_and_port_parses(a: [u16; 8], port: u16) {
+        let address = std::net::SocketAddr::from((a, port));
+        let target = target(&format!("tcp://{address}"), true);
+        prop_assert_eq!(target, Target::Tcp(address, None));
+    }
+}
