@@ -1,1 +1,41 @@
-//! Under construction.
+//! ZeroMQ messaging: sockets that queue, route and reconnect by themselves.
+//!
+//! ```
+//! # fn main() -> Result<(), zlink::Error> {
+//! let context = zlink::Context::new();
+//! let server = context.socket(zlink::SocketType::Pull)?;
+//! server.bind("tcp://127.0.0.1:*")?;
+//!
+//! let client = context.socket(zlink::SocketType::Push)?;
+//! client.connect(&server.last_endpoint()?)?;
+//! client.send("hello")?;
+//!
+//! assert_eq!(&*server.recv()?, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod attach;
+mod context;
+mod engine;
+mod error;
+mod inbox;
+mod monitor;
+mod option;
+mod pattern;
+mod pipe;
+mod reactor;
+mod socket;
+mod transport;
+
+pub use context::Context;
+pub use engine::stats::SocketStats;
+pub use error::{Error, Result, SendError};
+pub use monitor::{EventKind, MonitorEvent};
+pub use option::{OptionError, UNIMPLEMENTED, reference_markdown};
+pub use socket::{Multipart, Readiness, Socket};
+pub use transport::EndpointError;
+pub use zlink_pipe::Message;
+pub use zlink_zmtp::SocketType;

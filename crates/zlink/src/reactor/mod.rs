@@ -13,6 +13,6 @@ mod epoll;
 mod timers;
 mod waker;
 
-pub(crate) use epoll::{Epoll, Event, Events, Interest};
+pub(crate) use epoll::{Epoll, Events, Interest};
 pub(crate) use timers::{TimerId, Timers};
 pub(crate) use waker::Waker;

@@ -25,7 +25,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use address::{ConnectionNames, peer_names};
+pub(crate) use address::peer_names;
 pub(crate) use config::TransportConfig;
 pub(crate) use connect::{Target, finish_connect, start_connect};
 pub(crate) use endpoint::{Endpoint, IpcEndpoint, IpcName, TcpEndpoint};

@@ -1,0 +1,62 @@
+//! What the engine, or an in-process peer, hands a socket when a pipe comes up.
+
+use std::sync::{Arc, OnceLock};
+
+use zlink_pipe::{Properties, Queue};
+use zlink_zmtp::SocketType;
+
+use crate::engine::{EndpointId, SessionHandle};
+use crate::inbox::{Inbox, News, PipeId};
+
+/// A pipe as the socket gets it.
+pub(crate) struct Attachment {
+    pub(crate) id: PipeId,
+    /// From the socket to the peer.
+    pub(crate) out: Arc<Queue>,
+    /// From the peer to the socket.
+    pub(crate) inward: Arc<Queue>,
+    pub(crate) link: Link,
+    /// Known once a handshake is complete; a pipe that outlives connections starts without.
+    pub(crate) peer: Option<PeerInfo>,
+    /// The connect of this socket that made the pipe.
+    pub(crate) endpoint: Option<EndpointId>,
+}
+
+/// What stands at the other end of a pipe.
+pub(crate) enum Link {
+    /// Another socket of the same context.
+    Inproc(Arc<InprocPeer>),
+    /// An engine session, with or without a connection at the moment.
+    Session(Arc<SessionHandle>),
+}
+
+/// What a handshake, or an in-process connect, told about the peer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PeerInfo {
+    pub(crate) socket_type: Option<SocketType>,
+    pub(crate) routing_id: Vec<u8>,
+    pub(crate) properties: Arc<Properties>,
+}
+
+/// The other socket of an in-process pipe: its inbox and its name for the pipe. Empty until somebody binds
+/// the name that was connected to.
+#[derive(Default)]
+pub(crate) struct InprocPeer(OnceLock<(Arc<Inbox>, PipeId)>);
+
+impl InprocPeer {
+    pub(crate) fn new(inbox: Arc<Inbox>, id: PipeId) -> Self {
+        InprocPeer(OnceLock::from((inbox, id)))
+    }
+
+    /// Names the peer. Done once, by the bind.
+    pub(crate) fn set(&self, inbox: Arc<Inbox>, id: PipeId) {
+        // A second bind cannot find the same pending connect.
+        let _ = self.0.set((inbox, id));
+    }
+
+    pub(crate) fn post(&self, news: impl FnOnce(PipeId) -> News) {
+        if let Some((inbox, id)) = self.0.get() {
+            inbox.post(news(*id));
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The context: I/O threads, in-process names and the limit of sockets.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+
+use zlink_pipe::{Queue, QueueConfig};
+use zlink_zmtp::SocketType;
+
+use crate::attach::{Attachment, InprocPeer, Link, PeerInfo};
+use crate::engine::{IoShared, IoThread};
+use crate::error::{Error, Result};
+use crate::inbox::{Inbox, News, PipeId};
+use crate::option::context::ContextOptions;
+use crate::socket::Socket;
+
+/// Locks, ignoring poison: no code under these locks can panic half-way through an update.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[derive(Default)]
+struct LiveCount {
+    count: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// Keeps a context from ending while it exists: held by sockets, and by endpoints with work to do.
+pub(crate) struct Live(Arc<LiveCount>);
+
+impl Live {
+    fn new(count: &Arc<LiveCount>) -> Self {
+        *lock(&count.count) += 1;
+        Live(Arc::clone(count))
+    }
+}
+
+impl Clone for Live {
+    fn clone(&self) -> Self {
+        Live::new(&self.0)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        *lock(&self.0.count) -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// What an in-process bind or connect tells the other side.
+#[derive(Clone)]
+pub(crate) struct InprocEnd {
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) socket_type: SocketType,
+    pub(crate) routing_id: Vec<u8>,
+    pub(crate) send_hwm: usize,
+    pub(crate) receive_hwm: usize,
+    pub(crate) conflate: bool,
+}
+
+impl InprocEnd {
+    fn info(&self) -> PeerInfo {
+        let properties = vec![("Socket-Type".to_owned(), self.socket_type.as_str().to_owned())];
+        PeerInfo {
+            socket_type: Some(self.socket_type),
+            routing_id: self.routing_id.clone(),
+            properties: Arc::new(properties),
+        }
+    }
+}
+
+/// A connect to a name that nobody has bound yet.
+struct Pending {
+    name: String,
+    from: InprocEnd,
+    pipe: PipeId,
+    /// From the connecting socket, and to it.
+    out: Arc<Queue>,
+    inward: Arc<Queue>,
+    peer: Arc<InprocPeer>,
+}
+
+/// The mark of an in-process pipe: what both sides may hold, without limit if either has none.
+fn joint_hwm(send: usize, receive: usize) -> usize {
+    if send == 0 || receive == 0 { 0 } else { send + receive }
+}
+
+#[derive(Default)]
+struct State {
+    options: ContextOptions,
+    io_threads: Vec<IoThread>,
+    /// I/O threads are started with the first socket; options that concern them come too late then.
+    started: bool,
+    sockets: Vec<Weak<Inbox>>,
+    bound: HashMap<String, InprocEnd>,
+    pending: Vec<Pending>,
+    terminating: bool,
+}
+
+pub(crate) struct ContextInner {
+    state: Mutex<State>,
+    open_sockets: Arc<LiveCount>,
+    live: Arc<LiveCount>,
+}
+
+/// A container for sockets: their I/O threads, and the in-process names they share.
+///
+/// Clones refer to the same context. When the last clone and the last socket are gone, the context waits
+/// until what sockets have queued is sent, within their linger time, and ends.
+///
+/// Source: `zmq_ctx_new`(3), `zmq_ctx_term`(3).
+#[derive(Clone)]
+pub struct Context {
+    pub(crate) inner: Arc<ContextInner>,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Context::new()
+    }
+}
+
+impl Context {
+    /// Makes a context. Its I/O threads start with its first socket.
+    pub fn new() -> Self {
+        Context {
+            inner: Arc::new(ContextInner {
+                state: Mutex::default(),
+                open_sockets: Arc::default(),
+                live: Arc::default(),
+            }),
+        }
+    }
+
+    /// Makes a socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManySockets`] beyond `ZMQ_MAX_SOCKETS`, [`Error::Terminated`] once the context is being
+    /// terminated, [`Error::InvalidArgument`] for a type that this version does not have, [`Error::Option`]
+    /// if one of the `ZLINK_…` environment variables has no valid value, [`Error::Os`] if the first socket's
+    /// I/O threads cannot be started.
+    ///
+    /// Source: `zmq_socket`(3).
+    pub fn socket(&self, socket_type: SocketType) -> Result<Socket> {
+        Socket::new(self, socket_type)
+    }
+
+    /// Makes all blocking calls on the context's sockets, now and later, fail with [`Error::Terminated`].
+    /// Sockets can still be closed.
+    ///
+    /// Source: `zmq_ctx_shutdown`(3).
+    pub fn shutdown(&self) {
+        let mut state = lock(&self.inner.state);
+        state.terminating = true;
+        let sockets = std::mem::take(&mut state.sockets);
+        drop(state);
+        for inbox in sockets.iter().filter_map(Weak::upgrade) {
+            inbox.terminate();
+        }
+    }
+
+    /// Ends the context: as [`shutdown`](Self::shutdown), then waits until all sockets are closed and what
+    /// they had queued is sent or past its linger time, and ends the I/O threads.
+    ///
+    /// Source: `zmq_ctx_term`(3).
+    pub fn terminate(&self) {
+        self.shutdown();
+        self.inner.wait_until_idle();
+        let threads = std::mem::take(&mut lock(&self.inner.state).io_threads);
+        drop(threads);
+    }
+
+    /// Sets a context option from its bytes as `zmq_ctx_set_ext` takes them; most take an `int`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] if the option is unknown or the value not valid.
+    ///
+    /// Source: `zmq_ctx_set`(3).
+    pub fn set_option(&self, id: i32, value: &[u8]) -> Result<()> {
+        Ok(crate::option::context::set(&mut lock(&self.inner.state).options, id, value)?)
+    }
+
+    /// Reads a context option into `out`. Returns the length of the value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] if the option is unknown or `out` has the wrong length.
+    ///
+    /// Source: `zmq_ctx_get`(3).
+    pub fn option(&self, id: i32, out: &mut [u8]) -> Result<usize> {
+        Ok(crate::option::context::get(&lock(&self.inner.state).options, id, out)?)
+    }
+
+    /// Sets the number of I/O threads, 0 or more; default 1. To be set before the first socket is made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] if the number is negative.
+    ///
+    /// Source: `ZMQ_IO_THREADS`.
+    pub fn set_io_threads(&self, threads: i32) -> Result<()> {
+        self.set_option(crate::option::context::id::IO_THREADS, &threads.to_ne_bytes())
+    }
+}
+
+impl ContextInner {
+    /// Admits a socket: starts the I/O threads with the first one.
+    pub(crate) fn admit(&self, inbox: &Arc<Inbox>) -> Result<(Live, ContextOptions)> {
+        let mut state = lock(&self.state);
+        if state.terminating {
+            return Err(Error::Terminated);
+        }
+        let limit = usize::try_from(state.options.max_sockets).unwrap_or(0);
+        if *lock(&self.open_sockets.count) >= limit {
+            return Err(Error::TooManySockets);
+        }
+        if !state.started {
+            state.start_threads().map_err(Error::os("start I/O thread"))?;
+        }
+        state.sockets.retain(|inbox| inbox.strong_count() > 0);
+        state.sockets.push(Arc::downgrade(inbox));
+        Ok((Live::new(&self.open_sockets), state.options.clone()))
+    }
+
+    /// A token that keeps the context alive for an endpoint's sake.
+    pub(crate) fn live(&self) -> Live {
+        Live::new(&self.live)
+    }
+
+    /// The least loaded of the I/O threads in `affinity`; 0 stands for all.
+    pub(crate) fn choose_io_thread(&self, affinity: u64) -> Result<Arc<IoShared>> {
+        let state = lock(&self.state);
+        state
+            .io_threads
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| affinity == 0 || (*i < 64 && affinity & (1 << i) != 0))
+            .map(|(_, thread)| &thread.shared)
+            .min_by_key(|shared| shared.load.load(Ordering::Relaxed))
+            .map(Arc::clone)
+            .ok_or(Error::NoIoThread)
+    }
+
+    fn wait_until_idle(&self) {
+        for count in [&self.open_sockets, &self.live] {
+            let mut left = lock(&count.count);
+            while *left > 0 {
+                left = count.changed.wait(left).unwrap_or_else(|poisoned| poisoned.into_inner());
+            }
+        }
+    }
+
+    // --- in-process names ---
+
+    pub(crate) fn bind_inproc(&self, name: &str, end: InprocEnd) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.bound.contains_key(name) {
+            return Err(Error::AddressInUse);
+        }
+        state.bound.insert(name.to_owned(), end.clone());
+        let waiting: Vec<Pending> = state.pending.extract_if(.., |pending| pending.name == name).collect();
+        drop(state);
+        for pending in waiting {
+            let id = end.inbox.reserve();
+            // Both queues were made before the other side's marks were known.
+            let _ = pending.out.set_hwm(joint_hwm(pending.from.send_hwm, end.receive_hwm));
+            let _ = pending.inward.set_hwm(joint_hwm(end.send_hwm, pending.from.receive_hwm));
+            let link = InprocPeer::new(Arc::clone(&pending.from.inbox), pending.pipe);
+            // First the name, then the news: what the peer sends from here on reaches the binder.
+            end.inbox.post(News::Attached(Box::new(Attachment {
+                id,
+                out: Arc::clone(&pending.inward),
+                inward: Arc::clone(&pending.out),
+                link: Link::Inproc(Arc::new(link)),
+                peer: Some(pending.from.info()),
+                endpoint: None,
+            })));
+            pending.peer.set(Arc::clone(&end.inbox), id);
+            // It may have been told before that its news reached nobody.
+            end.inbox.post(News::Readable(id));
+            pending.from.inbox.post(News::Reconnected(pending.pipe, end.info()));
+            pending.from.inbox.post(News::Writable(pending.pipe));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unbind_inproc(&self, name: &str, inbox: &Arc<Inbox>) {
+        let mut state = lock(&self.state);
+        if state.bound.get(name).is_some_and(|end| Arc::ptr_eq(&end.inbox, inbox)) {
+            state.bound.remove(name);
+        }
+    }
+
+    /// Connects to a name, bound or not. Returns the connecting side's pipe, to be attached at once.
+    pub(crate) fn connect_inproc(&self, name: &str, from: &InprocEnd, pipe: PipeId) -> Attachment {
+        let mut state = lock(&self.state);
+        let bound = state.bound.get(name).cloned();
+        let (send, receive, conflate) = bound
+            .as_ref()
+            .map_or((0, 0, from.conflate), |to| (to.send_hwm, to.receive_hwm, from.conflate || to.conflate));
+        let queue = |hwm| {
+            Arc::new(Queue::new(QueueConfig { hwm, conflate, direct: false, ..QueueConfig::default() }))
+        };
+        let (out, inward) = match bound {
+            Some(_) => (queue(joint_hwm(from.send_hwm, receive)), queue(joint_hwm(send, from.receive_hwm))),
+            None => (queue(from.send_hwm), queue(from.receive_hwm)),
+        };
+        let (link, peer) = match bound {
+            Some(to) => {
+                let id = to.inbox.reserve();
+                let back = InprocPeer::new(Arc::clone(&from.inbox), pipe);
+                to.inbox.post(News::Attached(Box::new(Attachment {
+                    id,
+                    out: Arc::clone(&inward),
+                    inward: Arc::clone(&out),
+                    link: Link::Inproc(Arc::new(back)),
+                    peer: Some(from.info()),
+                    endpoint: None,
+                })));
+                (Arc::new(InprocPeer::new(Arc::clone(&to.inbox), id)), Some(to.info()))
+            }
+            None => {
+                let peer = Arc::new(InprocPeer::default());
+                state.pending.push(Pending {
+                    name: name.to_owned(),
+                    from: from.clone(),
+                    pipe,
+                    out: Arc::clone(&out),
+                    inward: Arc::clone(&inward),
+                    peer: Arc::clone(&peer),
+                });
+                (peer, None)
+            }
+        };
+        Attachment { id: pipe, out, inward, link: Link::Inproc(link), peer, endpoint: None }
+    }
+
+    /// Forgets a connect that waits for its name to be bound.
+    pub(crate) fn forget_pending(&self, inbox: &Arc<Inbox>, pipe: Option<PipeId>) {
+        let matches = |pending: &mut Pending| {
+            Arc::ptr_eq(&pending.from.inbox, inbox) && pipe.is_none_or(|pipe| pipe == pending.pipe)
+        };
+        let gone: Vec<Pending> = lock(&self.state).pending.extract_if(.., matches).collect();
+        drop(gone);
+    }
+}
+
+impl State {
+    fn start_threads(&mut self) -> std::io::Result<()> {
+        let prefix = String::from_utf8_lossy(&self.options.thread_name_prefix).into_owned();
+        let cpus: Vec<usize> =
+            self.options.thread_affinity.iter().filter_map(|&cpu| usize::try_from(cpu).ok()).collect();
+        let separator = if prefix.is_empty() { "" } else { "/" };
+        for i in 0..self.options.io_threads {
+            let name = format!("{prefix}{separator}ZLinkIO/{i}");
+            self.io_threads.push(IoThread::start(name, cpus.clone())?);
+        }
+        self.started = true;
+        Ok(())
+    }
+}
+
+impl Drop for ContextInner {
+    fn drop(&mut self) {
+        // Sockets hold the context, so none is left; what they queued may still be on its way.
+        self.wait_until_idle();
+    }
+}

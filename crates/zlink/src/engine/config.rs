@@ -1,0 +1,34 @@
+//! What the engine needs of a socket's options, fixed when an endpoint is bound or connected.
+
+use std::time::Duration;
+
+use zlink_pipe::QueueConfig;
+use zlink_zmtp::{HandshakeConfig, SocketType};
+
+use crate::transport::TransportConfig;
+
+#[derive(Clone, Debug)]
+pub(crate) struct EngineConfig {
+    pub(crate) socket_type: SocketType,
+    pub(crate) transport: TransportConfig,
+    pub(crate) handshake: HandshakeConfig,
+    /// Time a peer has to complete the handshake, in all.
+    pub(crate) handshake_timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Pause before a connect is tried again; `None` never tries again.
+    pub(crate) reconnect_interval: Option<Duration>,
+    /// The pause doubles up to this. Zero: it does not grow.
+    pub(crate) reconnect_interval_max: Duration,
+    pub(crate) heartbeat_interval: Duration,
+    pub(crate) heartbeat_ttl: Duration,
+    pub(crate) heartbeat_timeout: Duration,
+    /// Longest message part accepted, in bytes.
+    pub(crate) max_message_size: Option<u64>,
+    /// A connecting socket gets its pipe only once the connection stands.
+    pub(crate) immediate: bool,
+    /// Towards the peer, and from it.
+    pub(crate) out: QueueConfig,
+    pub(crate) inward: QueueConfig,
+    /// Smallest read buffer, in bytes.
+    pub(crate) in_batch: usize,
+}

@@ -1,0 +1,539 @@
+//! One established connection, shared by its I/O thread and the application threads that write and read it
+//! themselves.
+//!
+//! Two rights decide who touches the socket. The *writer token* of the pipe's outward queue: its holder,
+//! and nobody else, writes. The *lease*: while an application thread holds it, that thread reads and the
+//! I/O thread does not watch for input. Locks are taken in the order `read`, `write`, `interest`.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use zlink_pipe::{Body, Entry, Holder, Queue, Staging};
+use zlink_zmtp::command;
+
+use super::io_thread::{Command, IoShared};
+use super::lease::LeaseHolder;
+use super::reader::{DecodeError, Notice, ReadError, ReadHalf};
+use super::stats::Counters;
+use super::writer::{Progress, TURN_BYTES, WriteHalf};
+use crate::inbox::{Inbox, News, PipeId};
+use crate::reactor::Interest;
+
+/// Reads in one turn before the reader looks after something else.
+const READS_PER_TURN: usize = 8;
+/// A stream that gathers this much while a write is under way is better written by its producer.
+const HOT_BYTES: usize = 16 * 1024;
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The peer closed it.
+    Eof,
+    Os(Errno),
+    /// The peer broke the protocol.
+    Protocol(DecodeError),
+    /// The peer was silent for too long.
+    HeartbeatTimeout,
+}
+
+/// How an I/O thread's turn at writing ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum WriteTurn {
+    /// Nothing left to do.
+    Idle,
+    /// The I/O thread comes back when the socket is writable.
+    Blocked,
+    /// The budget is used up; come back soon.
+    Again,
+    /// The producer writes; look after it from time to time.
+    Watch,
+    Failed,
+}
+
+/// How a turn at reading ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ReadTurn {
+    /// Messages became visible.
+    Data,
+    /// Nothing more for now.
+    Empty,
+    /// The connection is down, or not this thread's to read.
+    Down,
+}
+
+struct ReadState {
+    half: ReadHalf,
+    ready: VecDeque<Entry>,
+    notices: Vec<Notice>,
+    lease: Option<Arc<LeaseHolder>>,
+    /// The socket's queue is full; nobody watches for input until it has room.
+    paused: bool,
+    dead: bool,
+}
+
+pub(crate) struct Connection {
+    fd: OwnedFd,
+    key: u64,
+    io: Arc<IoShared>,
+    out: Arc<Queue>,
+    inward: Arc<Queue>,
+    inbox: Arc<Inbox>,
+    pipe: PipeId,
+    write: Mutex<WriteHalf>,
+    read: Mutex<ReadState>,
+    interest: Mutex<Option<Interest>>,
+    /// Something has arrived since the heartbeat last looked.
+    active: AtomicBool,
+    /// Time-to-live of the last PING, in tenths of a second, for the heartbeat; 0 if none.
+    ping_ttl: Mutex<Option<u16>>,
+    failure: Mutex<Option<Failure>>,
+    pub(super) counters: Arc<Counters>,
+}
+
+/// Locks, ignoring poison: no code under these locks can panic half-way through an update.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// What a connection is made of.
+pub(super) struct Parts {
+    pub(super) fd: OwnedFd,
+    pub(super) key: u64,
+    pub(super) io: Arc<IoShared>,
+    pub(super) out: Arc<Queue>,
+    pub(super) inward: Arc<Queue>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) pipe: PipeId,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Connection {
+    /// A connection whose handshake is complete. Its descriptor is registered with the I/O thread's epoll
+    /// set, for reading.
+    pub(super) fn new(parts: Parts, write: WriteHalf, half: ReadHalf) -> Self {
+        let Parts { fd, key, io, out, inward, inbox, pipe, counters } = parts;
+        Connection {
+            fd,
+            key,
+            io,
+            out,
+            inward,
+            inbox,
+            pipe,
+            write: Mutex::new(write),
+            read: Mutex::new(ReadState {
+                half,
+                ready: VecDeque::new(),
+                notices: Vec::new(),
+                lease: None,
+                paused: false,
+                dead: false,
+            }),
+            interest: Mutex::new(Some(Interest::READ)),
+            active: AtomicBool::new(false),
+            ping_ttl: Mutex::new(None),
+            failure: Mutex::new(None),
+            counters,
+        }
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Changes what the I/O thread watches the socket for.
+    fn watch_for(&self, change: impl FnOnce(&mut Interest)) {
+        let mut interest = lock(&self.interest);
+        // `None`: the connection is down, and the I/O thread has forgotten the socket.
+        let Some(now) = interest.as_mut() else { return };
+        let before = *now;
+        change(now);
+        if *now != before && self.io.epoll.modify(self.fd(), self.key, *now).is_err() {
+            // It was parked.
+            let _ = self.io.epoll.add(self.fd(), self.key, *now);
+        }
+    }
+
+    /// Notes that the connection broke and tells its I/O thread, which takes it down.
+    pub(super) fn fail(&self, failure: Failure) {
+        let mut slot = lock(&self.failure);
+        if slot.is_none() {
+            *slot = Some(failure);
+            drop(slot);
+            self.io.post(Command::Failed(self.key));
+        }
+    }
+
+    pub(super) fn take_failure(&self) -> Option<Failure> {
+        lock(&self.failure).take()
+    }
+
+    // --- writing: the caller holds the writer token ---
+
+    /// Writes a message that its pipe let bypass the queue.
+    pub(crate) fn write_bypass(&self, body: &mut Body<'_>) {
+        let mut write = lock(&self.write);
+        if write.is_dead() {
+            self.out.push_bypassed(std::iter::once(Entry::message(body)));
+            return;
+        }
+        let progress = write.write_one(self.fd(), body);
+        self.counters.immediate();
+        self.end_producer_turn(write, progress);
+    }
+
+    /// Writes a multipart message that its pipe let bypass the queue.
+    pub(crate) fn write_bypass_staged(&self, staging: &mut Staging) {
+        let mut write = lock(&self.write);
+        if write.is_dead() {
+            self.out.push_bypassed(staging.take_entries());
+            return;
+        }
+        let progress = write.write_pieces(self.fd(), staging.take_entries());
+        self.counters.immediate();
+        self.end_producer_turn(write, progress);
+    }
+
+    /// Writes what has gathered in the pipe.
+    pub(crate) fn write_gathered(&self) {
+        let mut write = lock(&self.write);
+        if write.is_dead() {
+            return;
+        }
+        write.take_from(&self.out);
+        let progress = write.write(self.fd(), &mut TURN_BYTES.clone());
+        self.counters.gathered();
+        self.end_producer_turn(write, progress);
+    }
+
+    fn end_producer_turn(&self, mut write: MutexGuard<'_, WriteHalf>, mut progress: Progress) {
+        loop {
+            let credit = write.take_credit();
+            let unblocked = match progress {
+                Progress::Done => {
+                    let release = self.out.release(Holder::Producer, credit);
+                    if release.more {
+                        // Another thread of the socket sent meanwhile.
+                        write.take_from(&self.out);
+                        progress = write.write(self.fd(), &mut TURN_BYTES.clone());
+                        continue;
+                    }
+                    release.unblocked
+                }
+                Progress::WouldBlock => {
+                    self.counters.would_block();
+                    let unblocked = self.out.block(credit);
+                    self.watch_for(|interest| interest.writable = true);
+                    unblocked
+                }
+                Progress::Budget => {
+                    let unblocked = self.out.pause(credit);
+                    self.io.post(Command::Flush(self.key));
+                    unblocked
+                }
+                Progress::Failed(errno) => {
+                    // The token stays taken: nobody writes until the I/O thread has taken the connection
+                    // down.
+                    drop(write);
+                    self.fail(Failure::Os(errno));
+                    return;
+                }
+            };
+            if unblocked {
+                self.inbox.post(News::Writable(self.pipe));
+            }
+            return;
+        }
+    }
+
+    /// The I/O thread's turn at writing what has gathered, taking the writer token if it is free.
+    /// `writable`: the socket was reported writable.
+    pub(super) fn write_turn(&self, writable: bool) -> WriteTurn {
+        if writable {
+            self.watch_for(|interest| interest.writable = false);
+        }
+        let taken = if writable { self.out.acquire() } else { self.out.acquire_gathered() };
+        if taken { self.write_with_token() } else { WriteTurn::Idle }
+    }
+
+    /// As [`write_turn`](Self::write_turn), already holding the token.
+    pub(super) fn write_with_token(&self) -> WriteTurn {
+        let mut write = lock(&self.write);
+        if write.is_dead() {
+            return WriteTurn::Idle;
+        }
+        let mut budget = TURN_BYTES;
+        loop {
+            write.take_from(&self.out);
+            let progress = write.write(self.fd(), &mut budget);
+            self.counters.io_write();
+            let credit = write.take_credit();
+            let (unblocked, turn) = match progress {
+                Progress::Done => {
+                    let release = self.out.release(Holder::IoThread, credit);
+                    if release.more && release.gathered < HOT_BYTES {
+                        if release.unblocked {
+                            self.inbox.post(News::Writable(self.pipe));
+                        }
+                        continue;
+                    }
+                    if release.more {
+                        (self.out.start_watch(0) || release.unblocked, WriteTurn::Watch)
+                    } else {
+                        (release.unblocked, WriteTurn::Idle)
+                    }
+                }
+                Progress::WouldBlock => {
+                    self.counters.would_block();
+                    let unblocked = self.out.block(credit);
+                    self.watch_for(|interest| interest.writable = true);
+                    (unblocked, WriteTurn::Blocked)
+                }
+                Progress::Budget => (self.out.pause(credit), WriteTurn::Again),
+                Progress::Failed(errno) => {
+                    drop(write);
+                    self.fail(Failure::Os(errno));
+                    return WriteTurn::Failed;
+                }
+            };
+            if unblocked {
+                self.inbox.post(News::Writable(self.pipe));
+            }
+            return turn;
+        }
+    }
+
+    /// Sends a command frame as soon as the socket takes it.
+    pub(super) fn send_command(&self, frame: &[u8]) {
+        lock(&self.write).add_control(frame);
+        // If somebody else holds the token he finds the frame at the end of his turn; if the socket is
+        // blocked, whoever continues does.
+        if self.out.acquire_idle() {
+            let turn = self.write_with_token();
+            if matches!(turn, WriteTurn::Again | WriteTurn::Watch) {
+                self.io.post(Command::Flush(self.key));
+            }
+        }
+    }
+
+    // --- reading ---
+
+    /// Reads while the socket has something, up to a turn's worth.
+    fn read_turn(&self, state: &mut ReadState, by: Holder) -> ReadTurn {
+        let mut any = false;
+        for _ in 0..READS_PER_TURN {
+            if by == Holder::IoThread && self.inward.room() == 0 {
+                state.paused = true;
+                self.watch_for(|interest| interest.readable = false);
+                break;
+            }
+            let fd = &self.fd;
+            let read = state.half.read(
+                |spare| recv(fd, spare, RecvFlags::DONTWAIT).map(|((filled, _), _)| filled),
+                &mut state.ready,
+                &mut state.notices,
+            );
+            match by {
+                Holder::Producer => self.counters.direct_read(),
+                Holder::IoThread => self.counters.io_read(),
+            }
+            any |= self.pass_on(state, by);
+            let outcome = match read {
+                Ok(outcome) => outcome,
+                Err(ReadError::Io(Errno::AGAIN | Errno::INTR)) => break,
+                Err(ReadError::Io(errno)) => return self.end_reading(state, Failure::Os(errno)),
+                Err(ReadError::Decode(error)) => return self.end_reading(state, Failure::Protocol(error)),
+            };
+            if outcome.bytes == 0 {
+                return self.end_reading(state, Failure::Eof);
+            }
+            self.active.store(true, Ordering::Relaxed);
+            // A read that did not fill the buffer emptied the socket. An application thread returns with
+            // what it has.
+            if !outcome.full || (by == Holder::Producer && any) {
+                break;
+            }
+        }
+        if any { ReadTurn::Data } else { ReadTurn::Empty }
+    }
+
+    /// Makes what was decoded visible to the socket. Returns whether there was any.
+    fn pass_on(&self, state: &mut ReadState, by: Holder) -> bool {
+        for notice in state.notices.drain(..) {
+            let Notice::Ping { ttl_deciseconds, context } = notice;
+            *lock(&self.ping_ttl) = Some(ttl_deciseconds);
+            let mut pong = Vec::new();
+            if command::encode_pong(&mut pong, &context).is_ok() {
+                self.send_command(&pong);
+            }
+        }
+        if state.ready.is_empty() {
+            return false;
+        }
+        if self.inward.push_entries(&mut state.ready) && by == Holder::IoThread {
+            self.counters.wakeup();
+            self.inbox.post(News::Readable(self.pipe));
+        }
+        true
+    }
+
+    fn end_reading(&self, state: &mut ReadState, failure: Failure) -> ReadTurn {
+        state.dead = true;
+        self.drop_lease(state);
+        self.fail(failure);
+        ReadTurn::Down
+    }
+
+    fn drop_lease(&self, state: &mut ReadState) {
+        if let Some(holder) = state.lease.take() {
+            // Fails only if the descriptor is not in the set, which is what is wanted.
+            let _ = holder.epoll.delete(self.fd());
+        }
+    }
+
+    /// Decodes bytes that arrived behind the handshake, before anybody else reads.
+    pub(super) fn feed(&self, bytes: &[u8]) {
+        let mut guard = lock(&self.read);
+        let state = &mut *guard;
+        let fed = state.half.feed(bytes, &mut state.ready, &mut state.notices);
+        self.pass_on(state, Holder::IoThread);
+        if let Err(error) = fed {
+            self.end_reading(state, Failure::Protocol(error));
+        }
+    }
+
+    /// The I/O thread's turn at reading. Does nothing while an application thread holds the lease, unless
+    /// the socket hung up.
+    pub(super) fn read_by_io_thread(&self, hangup: bool) {
+        let mut state = lock(&self.read);
+        if state.dead || (state.lease.is_some() && !hangup) {
+            return;
+        }
+        if state.lease.is_some() {
+            self.drop_lease(&mut state);
+        }
+        self.read_turn(&mut state, Holder::IoThread);
+        if hangup && state.paused && !state.dead {
+            // Nobody watches for input, and the kernel would report the hang-up without end: stop listening
+            // to it until there is room.
+            if let Some(interest) = lock(&self.interest).as_mut() {
+                *interest = Interest::NONE;
+                let _ = self.io.epoll.delete(self.fd());
+            }
+        }
+    }
+
+    /// Reads what lies in the kernel, lease or no lease, so that a heartbeat does not take a late reader for a
+    /// silent peer.
+    pub(super) fn read_for_heartbeat(&self) {
+        let mut state = lock(&self.read);
+        if !state.dead && !state.paused {
+            self.read_turn(&mut state, Holder::IoThread);
+        }
+    }
+
+    /// Watches for input again after the socket's queue had no room.
+    pub(super) fn resume(&self) {
+        let mut state = lock(&self.read);
+        if std::mem::take(&mut state.paused) && state.lease.is_none() && !state.dead {
+            self.watch_for(|interest| interest.readable = true);
+        }
+    }
+
+    /// Gives the right to read to an application thread that is about to wait on `holder`'s set, where the
+    /// socket will be reported under `token`. Returns false if the connection is down.
+    pub(crate) fn lease(&self, holder: &Arc<LeaseHolder>, token: u64) -> bool {
+        let mut state = lock(&self.read);
+        if state.dead {
+            return false;
+        }
+        if let Some(current) = &state.lease {
+            return Arc::ptr_eq(current, holder);
+        }
+        if holder.epoll.add(self.fd(), token, Interest::READ).is_err() {
+            return false;
+        }
+        state.paused = false;
+        state.lease = Some(Arc::clone(holder));
+        self.watch_for(|interest| interest.readable = false);
+        drop(state);
+        self.io.post(Command::Leased(self.key));
+        true
+    }
+
+    /// Reads on the application thread that holds the lease.
+    pub(crate) fn read_by_holder(&self, holder: &Arc<LeaseHolder>) -> ReadTurn {
+        let mut state = lock(&self.read);
+        if state.dead || !state.lease.as_ref().is_some_and(|current| Arc::ptr_eq(current, holder)) {
+            return ReadTurn::Down;
+        }
+        self.read_turn(&mut state, Holder::Producer)
+    }
+
+    /// Takes the lease back if its holder has not come by since the last look. Returns whether it is still
+    /// out.
+    pub(super) fn review_lease(&self, last_visit: &mut u64) -> bool {
+        let Ok(mut state) = self.read.try_lock() else { return true };
+        let Some(holder) = &state.lease else { return false };
+        if !holder.may_revoke(last_visit) {
+            return true;
+        }
+        self.drop_lease(&mut state);
+        self.watch_for(|interest| interest.readable = true);
+        false
+    }
+
+    /// The holder of the lease, if it is out.
+    pub(super) fn lease_holder(&self) -> Option<Arc<LeaseHolder>> {
+        lock(&self.read).lease.clone()
+    }
+
+    /// Asks the I/O thread to look after the lease again.
+    pub(crate) fn ask_for_review(&self) {
+        self.io.post(Command::Review(self.key));
+    }
+
+    /// Gives the lease back at once: nobody will wait on this holder's set any more.
+    pub(crate) fn return_lease(&self, holder: &Arc<LeaseHolder>) {
+        let mut state = lock(&self.read);
+        if state.lease.as_ref().is_some_and(|current| Arc::ptr_eq(current, holder)) {
+            self.drop_lease(&mut state);
+            self.watch_for(|interest| interest.readable = true);
+        }
+    }
+
+    // --- the end ---
+
+    /// Ends the connection for good, on the I/O thread: nobody writes or reads it afterwards. What the peer
+    /// did not get in full is back in the pipe.
+    pub(super) fn take_down(&self) {
+        let mut write = lock(&self.write);
+        let mut rest = write.take_down();
+        let credit = write.take_credit();
+        // Whoever holds the token has not begun, or is stuck in `fail`: he finds the half dead.
+        let unblocked = self.out.detach(credit, &mut rest);
+        drop(write);
+        let mut state = lock(&self.read);
+        state.dead = true;
+        self.drop_lease(&mut state);
+        drop(state);
+        *lock(&self.interest) = None;
+        let _ = self.io.epoll.delete(self.fd());
+        if unblocked {
+            self.inbox.post(News::Writable(self.pipe));
+        }
+    }
+
+    /// Whether something has arrived since the last call.
+    pub(super) fn take_activity(&self) -> bool {
+        self.active.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn take_ping_ttl(&self) -> Option<u16> {
+        lock(&self.ping_ttl).take()
+    }
+}

@@ -1,0 +1,451 @@
+//! The I/O thread: an epoll loop that owns listeners and sessions.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use zlink_pipe::Watch;
+
+use super::connection::{Connection, WriteTurn};
+use super::listener::BoundEndpoint;
+use super::session::{ConnectTo, Port, Session, SessionHandle};
+use crate::monitor::EventKind;
+use crate::reactor::{Epoll, Events, Interest, TimerId, Timers, Waker};
+use crate::transport::{Listener, Resolver};
+
+/// How often a stream that its producer writes is looked after: the longest a rest of it may lie there.
+const WATCH_INTERVAL: Duration = Duration::from_micros(50);
+/// How often leases are looked after; one whose holder has not come by for this long is taken back.
+const LEASE_INTERVAL: Duration = Duration::from_millis(2);
+/// Looks at leases whose holder was waiting each time, before nobody looks any more.
+const LEASE_PATIENCE: u32 = 8;
+const WAKER_TOKEN: u64 = u64::MAX;
+
+/// Names a bound or connected endpoint for unbind and disconnect. Unique within the process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct EndpointId(u64);
+
+/// Keys of sessions and listeners, and endpoint ids: never used twice.
+pub(super) fn next_key() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl EndpointId {
+    pub(crate) fn new() -> Self {
+        EndpointId(next_key())
+    }
+}
+
+/// What other threads ask of an I/O thread.
+pub(crate) enum Command {
+    Listen {
+        id: EndpointId,
+        listener: Box<Listener>,
+        port: Arc<Port>,
+    },
+    Connect {
+        to: Box<ConnectTo>,
+        port: Arc<Port>,
+        handle: Arc<SessionHandle>,
+    },
+    /// Unbind, or give up connecting without a pipe.
+    CloseEndpoint(EndpointId),
+    /// Something has gathered in a session's pipe.
+    Flush(u64),
+    /// A socket's queue has room again.
+    Resume(u64),
+    /// An application thread has taken a connection's lease; with `Review`, looks are wanted again.
+    Leased(u64),
+    Review(u64),
+    /// A connection broke on an application thread.
+    Failed(u64),
+    /// The socket has done with the pipe: write what is in it, for at most the linger time.
+    ClosePipe {
+        key: u64,
+        linger: Option<Duration>,
+    },
+    /// A name was resolved.
+    Resolved {
+        key: u64,
+        result: io::Result<Vec<std::net::SocketAddr>>,
+    },
+    Stop,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    commands: Vec<Command>,
+    asleep: bool,
+}
+
+/// The part of an I/O thread that other threads see.
+pub(crate) struct IoShared {
+    mailbox: Mutex<Mailbox>,
+    waker: Waker,
+    pub(super) epoll: Epoll,
+    /// Sessions and listeners, to spread new ones.
+    pub(crate) load: AtomicUsize,
+    pub(super) resolver: Resolver,
+}
+
+impl IoShared {
+    fn lock(&self) -> MutexGuard<'_, Mailbox> {
+        self.mailbox.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn post(&self, command: Command) {
+        let mut mailbox = self.lock();
+        mailbox.commands.push(command);
+        let asleep = std::mem::take(&mut mailbox.asleep);
+        drop(mailbox);
+        if asleep {
+            self.waker.wake();
+        }
+    }
+}
+
+/// A running I/O thread.
+pub(crate) struct IoThread {
+    pub(crate) shared: Arc<IoShared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl IoThread {
+    /// Starts a thread called `name`, on the CPUs in `cpus` if there are any.
+    pub(crate) fn start(name: String, cpus: Vec<usize>) -> io::Result<Self> {
+        let shared = Arc::new(IoShared {
+            mailbox: Mutex::default(),
+            waker: Waker::new()?,
+            epoll: Epoll::new()?,
+            load: AtomicUsize::new(0),
+            resolver: Resolver::new(),
+        });
+        shared.epoll.add(shared.waker.as_fd(), WAKER_TOKEN, Interest::READ)?;
+        let mut loop_state = Thread::new(Arc::clone(&shared));
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            pin(&cpus);
+            loop_state.run();
+        })?;
+        Ok(IoThread { shared, thread: Some(thread) })
+    }
+}
+
+impl Drop for IoThread {
+    fn drop(&mut self) {
+        self.shared.post(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            // An I/O thread that panicked has nothing more to say here.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn pin(cpus: &[usize]) {
+    if cpus.is_empty() {
+        return;
+    }
+    let mut set = rustix::thread::CpuSet::new();
+    for &cpu in cpus.iter().filter(|&&cpu| cpu < rustix::thread::CpuSet::MAX_CPU) {
+        set.set(cpu);
+    }
+    // A CPU that does not exist is no reason to have no thread.
+    let _ = rustix::thread::sched_setaffinity(None, &set);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum TimerKey {
+    /// A session's own deadline.
+    Session(u64),
+    /// A connection's heartbeat.
+    Heartbeat(u64),
+    /// The socket's linger time is over.
+    Linger(u64),
+    /// A listener that ran out of descriptors.
+    Accept(u64),
+    Watch,
+    Leases,
+}
+
+enum Object {
+    Listener(BoundEndpoint),
+    Session(Box<Session>),
+}
+
+struct Leased {
+    connection: Arc<Connection>,
+    last_visit: u64,
+    quiet: u32,
+}
+
+/// The loop's own state.
+pub(super) struct Thread {
+    pub(super) shared: Arc<IoShared>,
+    objects: HashMap<u64, Object>,
+    timers: Timers<TimerKey>,
+    watched: Vec<u64>,
+    leased: Vec<Leased>,
+    /// Sessions made while another object was being served.
+    new_sessions: Vec<Box<Session>>,
+    stopping: bool,
+}
+
+impl Thread {
+    fn new(shared: Arc<IoShared>) -> Self {
+        Thread {
+            shared,
+            objects: HashMap::new(),
+            timers: Timers::new(),
+            watched: Vec::new(),
+            leased: Vec::new(),
+            new_sessions: Vec::new(),
+            stopping: false,
+        }
+    }
+
+    pub(super) fn set_timer(&mut self, after: Duration, key: TimerKey) -> TimerId {
+        self.timers.insert(Instant::now() + after, key)
+    }
+
+    pub(super) fn set_timer_at(&mut self, at: Instant, key: TimerKey) -> TimerId {
+        self.timers.insert(at, key)
+    }
+
+    pub(super) fn cancel_timer(&mut self, timer: &mut Option<TimerId>) {
+        if let Some(timer) = timer.take() {
+            self.timers.cancel(timer);
+        }
+    }
+
+    pub(super) fn add_session(&mut self, session: Box<Session>) {
+        self.new_sessions.push(session);
+    }
+
+    fn run(&mut self) {
+        let mut events = Events::with_capacity(256);
+        let mut commands = Vec::new();
+        while !self.stopping {
+            let timeout = self.timers.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            let quiet = {
+                let mut mailbox = self.shared.lock();
+                mailbox.asleep = mailbox.commands.is_empty();
+                mailbox.asleep
+            };
+            let timeout = if quiet { timeout } else { Some(Duration::ZERO) };
+            if self.shared.epoll.wait(&mut events, timeout).is_err() {
+                // Not a failure that waiting again could repeat without end: the set and the buffer are
+                // valid, so only a signal's odd error number gets here.
+                continue;
+            }
+            for event in events.iter() {
+                if event.token == WAKER_TOKEN {
+                    self.shared.waker.drain();
+                    continue;
+                }
+                self.serve(event.token, |object, key, thread| match object {
+                    Object::Listener(listener) => {
+                        listener.accept(key, thread);
+                        true
+                    }
+                    Object::Session(session) => {
+                        session.ready(event.readable, event.writable, event.hangup, thread)
+                    }
+                });
+            }
+            {
+                let mut mailbox = self.shared.lock();
+                mailbox.asleep = false;
+                std::mem::swap(&mut mailbox.commands, &mut commands);
+            }
+            for command in commands.drain(..) {
+                self.obey(command);
+            }
+            let now = Instant::now();
+            while let Some((_, key)) = self.timers.pop_expired(now) {
+                self.expire(key);
+            }
+        }
+        for (_, object) in self.objects.drain().collect::<Vec<_>>() {
+            match object {
+                Object::Listener(listener) => listener.close(self),
+                Object::Session(session) => session.abandon(self),
+            }
+        }
+    }
+
+    /// Calls `serve` with the object under `key`, which is removed if that returns false.
+    fn serve(&mut self, key: u64, serve: impl FnOnce(&mut Object, u64, &mut Thread) -> bool) {
+        // Taken out while it is served, so that it may use the thread.
+        let Some(mut object) = self.objects.remove(&key) else { return };
+        if serve(&mut object, key, self) {
+            self.objects.insert(key, object);
+        } else {
+            self.shared.load.fetch_sub(1, Ordering::Relaxed);
+            match object {
+                Object::Listener(listener) => listener.close(self),
+                Object::Session(session) => session.abandon(self),
+            }
+        }
+        for session in std::mem::take(&mut self.new_sessions) {
+            self.insert(session.key(), Object::Session(session));
+        }
+    }
+
+    fn serve_session(&mut self, key: u64, serve: impl FnOnce(&mut Session, &mut Thread) -> bool) {
+        self.serve(key, |object, _, thread| match object {
+            Object::Session(session) => serve(session, thread),
+            Object::Listener(_) => true,
+        });
+    }
+
+    fn insert(&mut self, key: u64, object: Object) {
+        self.shared.load.fetch_add(1, Ordering::Relaxed);
+        self.objects.insert(key, object);
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Listen { id, listener, port } => {
+                let key = next_key();
+                if let Err(error) = self.shared.epoll.add(listener.as_fd(), key, Interest::READ) {
+                    let number = error.raw_os_error().unwrap_or_default() as u32;
+                    port.monitor.emit(EventKind::BindFailed, number, listener.local_endpoint());
+                }
+                self.insert(key, Object::Listener(BoundEndpoint { id, listener: *listener, port }));
+            }
+            Command::Connect { to, port, handle } => {
+                let key = handle.key;
+                self.insert(key, Object::Session(Session::connecting(*to, port, handle)));
+                self.serve_session(key, Session::connect);
+            }
+            Command::CloseEndpoint(id) => self.close_endpoint(id),
+            Command::Flush(key) => self.flush(key),
+            Command::Resume(key) => self.with_connection(key, Connection::resume),
+            Command::Leased(key) => self.look_after_lease(key),
+            Command::Review(key) => self.look_after_lease(key),
+            Command::Failed(key) => self.serve_session(key, Session::connection_failed),
+            Command::ClosePipe { key, linger } => {
+                self.serve_session(key, |session, thread| session.close(linger, thread));
+            }
+            Command::Resolved { key, result } => {
+                self.serve_session(key, |session, thread| session.resolved(result, thread));
+            }
+            Command::Stop => self.stopping = true,
+        }
+    }
+
+    fn expire(&mut self, key: TimerKey) {
+        match key {
+            TimerKey::Session(key) => self.serve_session(key, Session::timeout),
+            TimerKey::Heartbeat(key) => self.serve_session(key, Session::heartbeat),
+            TimerKey::Linger(key) => self.serve_session(key, |_, _| false),
+            TimerKey::Accept(key) => self.serve(key, |object, key, thread| {
+                if let Object::Listener(listener) = object {
+                    listener.resume(key, thread);
+                }
+                true
+            }),
+            TimerKey::Watch => self.look_at_streams(),
+            TimerKey::Leases => self.look_at_leases(),
+        }
+    }
+
+    fn close_endpoint(&mut self, id: EndpointId) {
+        let found = self.objects.iter().find_map(|(key, object)| match object {
+            Object::Listener(listener) if listener.id == id => Some(*key),
+            Object::Session(session) if session.endpoint_id() == Some(id) => Some(*key),
+            _ => None,
+        });
+        if let Some(key) = found {
+            self.serve(key, |_, _, _| false);
+        }
+    }
+
+    fn with_connection(&mut self, key: u64, act: impl FnOnce(&Connection)) {
+        if let Some(Object::Session(session)) = self.objects.get(&key)
+            && let Some(connection) = session.connection()
+        {
+            act(connection);
+        }
+    }
+
+    fn flush(&mut self, key: u64) {
+        self.serve_session(key, |session, thread| session.write(false, thread));
+    }
+
+    // --- streams that their producers write ---
+
+    /// Looks after the stream of a session from now on.
+    pub(super) fn watch(&mut self, key: u64) {
+        if self.watched.is_empty() {
+            self.set_timer(WATCH_INTERVAL, TimerKey::Watch);
+        }
+        if !self.watched.contains(&key) {
+            self.watched.push(key);
+        }
+    }
+
+    fn look_at_streams(&mut self) {
+        for key in std::mem::take(&mut self.watched) {
+            self.serve_session(key, |session, thread| match session.watch_stream() {
+                None | Some(Watch::Over) => true,
+                Some(Watch::Progress) => {
+                    thread.watch(key);
+                    true
+                }
+                Some(Watch::Stalled) => {
+                    let keep = session.write_with_token(thread);
+                    if keep {
+                        thread.watch(key);
+                    }
+                    keep
+                }
+            });
+        }
+    }
+
+    /// Handles the outcome of a turn at writing that leaves something to do.
+    pub(super) fn after_write(&mut self, key: u64, turn: WriteTurn) {
+        match turn {
+            WriteTurn::Idle | WriteTurn::Blocked | WriteTurn::Failed => {}
+            WriteTurn::Again => self.shared.post(Command::Flush(key)),
+            WriteTurn::Watch => self.watch(key),
+        }
+    }
+
+    // --- leases ---
+
+    fn look_after_lease(&mut self, key: u64) {
+        let Some(Object::Session(session)) = self.objects.get(&key) else { return };
+        let Some(connection) = session.connection() else { return };
+        if self.leased.iter().any(|leased| Arc::ptr_eq(&leased.connection, connection)) {
+            return;
+        }
+        let leased = Leased { connection: Arc::clone(connection), last_visit: 0, quiet: 0 };
+        if self.leased.is_empty() {
+            self.set_timer(LEASE_INTERVAL, TimerKey::Leases);
+        }
+        self.leased.push(leased);
+    }
+
+    /// Takes back the leases whose holders stay away, and stops looking at those whose holders wait: they
+    /// ask for looks again when they have done waiting.
+    fn look_at_leases(&mut self) {
+        self.leased.retain_mut(|leased| {
+            let before = leased.last_visit;
+            if !leased.connection.review_lease(&mut leased.last_visit) {
+                return false;
+            }
+            let Some(holder) = leased.connection.lease_holder() else { return false };
+            leased.quiet = if before == leased.last_visit { leased.quiet + 1 } else { 0 };
+            leased.quiet < LEASE_PATIENCE || !holder.leave_alone()
+        });
+        if !self.leased.is_empty() {
+            self.set_timer(LEASE_INTERVAL, TimerKey::Leases);
+        }
+    }
+}

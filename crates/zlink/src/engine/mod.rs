@@ -1,0 +1,22 @@
+//! The engine: I/O threads, and the connections that application threads drive as well.
+//!
+//! [`io_thread`] owns listeners and sessions. A session owns a pipe's outer end and, while there is one, a
+//! [`connection`]; it survives reconnects where the pipe does. Nothing here knows socket patterns: what the
+//! socket must know reaches it as news in its inbox.
+
+pub(crate) mod config;
+pub(crate) mod connection;
+mod io_thread;
+pub(crate) mod lease;
+mod listener;
+mod reader;
+mod session;
+pub(crate) mod stats;
+mod transcode;
+mod writer;
+
+pub(crate) use config::EngineConfig;
+pub(crate) use connection::{Connection, ReadTurn};
+pub(crate) use io_thread::{Command, EndpointId, IoShared, IoThread};
+pub(crate) use lease::LeaseHolder;
+pub(crate) use session::{ConnectTo, PipeSide, Port, SessionHandle};

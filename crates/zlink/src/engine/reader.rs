@@ -1,0 +1,383 @@
+//! The read half of a connection: from bytes to validated frames in the pipe's format.
+//!
+//! Used by the I/O thread or, while it holds the connection's lease, by the application thread that waits
+//! for messages.
+
+use std::collections::VecDeque;
+use std::mem::MaybeUninit;
+
+use zlink_pipe::{Body, Buf, BufMut, Chunk, Entry, Message, Position};
+use zlink_zmtp::command::{self, Command, CommandError};
+use zlink_zmtp::frame::{FrameError, FrameHeader, MAX_HEADER_LEN, decode_header, encode_header, v1};
+use zlink_zmtp::{Framing, SocketType};
+
+/// Most a read buffer grows to.
+const MAX_BUFFER: usize = 256 * 1024;
+/// A frame that does not fit the rest of the buffer and whose body is at least this long is read straight
+/// into storage of its own.
+const OWN_STORAGE: usize = 16 * 1024;
+/// Storage for a body grows with what arrives, from this size on: the peer's word for the length is not
+/// trusted with more.
+const TRUSTED: usize = 1 << 20;
+/// Buffers remembered for reuse once their readers are done with them.
+const RECENT: usize = 3;
+
+/// Why the bytes of a peer cannot be accepted.
+#[derive(Debug)]
+pub(super) enum DecodeError {
+    Frame(FrameError),
+    Command(CommandError),
+}
+
+/// A command that the connection must act on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    Ping { ttl_deciseconds: u16, context: Vec<u8> },
+}
+
+/// A body on its way into storage of its own.
+struct Large {
+    body: BufMut,
+    left: u64,
+    more: bool,
+}
+
+pub(super) struct ReadHalf {
+    framing: Framing,
+    max_body: u64,
+    /// Whether SUBSCRIBE and CANCEL are messages for the socket.
+    publisher: bool,
+    buf: BufMut,
+    /// Bytes of `buf` already decoded.
+    start: usize,
+    large: Option<Large>,
+    /// Entries of a message whose last part is not here yet.
+    pending: VecDeque<Entry>,
+    recent: VecDeque<Buf>,
+    next_size: usize,
+    min_size: usize,
+    /// Whether the frame before was large: another is likely, so read little before its header is known.
+    after_large: bool,
+}
+
+impl ReadHalf {
+    /// `min_size`: the smallest buffer; `max_message`: the longest body accepted, `None` without limit.
+    pub(super) fn new(
+        framing: Framing,
+        max_message: Option<u64>,
+        socket_type: SocketType,
+        min_size: usize,
+    ) -> Self {
+        ReadHalf {
+            framing,
+            max_body: max_message.unwrap_or(u64::MAX),
+            publisher: matches!(socket_type, SocketType::Pub | SocketType::Xpub),
+            buf: BufMut::with_capacity(0),
+            start: 0,
+            large: None,
+            pending: VecDeque::new(),
+            recent: VecDeque::new(),
+            next_size: min_size,
+            min_size,
+            after_large: false,
+        }
+    }
+
+    /// Reads once with `read` and decodes. Complete messages are appended to `ready`, commands to `notices`.
+    /// Returns the number of bytes read; 0 is the end of the stream. `full` tells whether the read filled
+    /// the buffer, so that another is worth while.
+    pub(super) fn read<E>(
+        &mut self,
+        read: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], E>,
+        ready: &mut VecDeque<Entry>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<ReadOutcome, ReadError<E>> {
+        if let Some(large) = &mut self.large {
+            let room = usize::try_from(large.left).unwrap_or(usize::MAX);
+            if large.body.room() == 0 {
+                let size = large.body.len() + room.min(large.body.len().max(TRUSTED));
+                large.body.grow(size);
+            }
+            let wanted = room.min(large.body.room());
+            let n = large.body.fill(wanted, read).map_err(ReadError::Io)?;
+            large.left -= n as u64;
+            if large.left == 0 {
+                self.finish_large(ready);
+            }
+            return Ok(ReadOutcome { bytes: n, full: n == wanted });
+        }
+        self.make_room();
+        let limit = if self.after_large { self.min_size } else { usize::MAX };
+        let wanted = self.buf.room().min(limit);
+        let n = self.buf.fill(limit, read).map_err(ReadError::Io)?;
+        self.adapt(n);
+        if n > 0 {
+            self.decode(ready, notices).map_err(ReadError::Decode)?;
+        }
+        Ok(ReadOutcome { bytes: n, full: n == wanted })
+    }
+
+    /// Decodes bytes that arrived behind the handshake.
+    pub(super) fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        ready: &mut VecDeque<Entry>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), DecodeError> {
+        while !bytes.is_empty() {
+            let n = self.read_copy(bytes, ready, notices)?;
+            bytes = &bytes[n..];
+        }
+        Ok(())
+    }
+
+    fn read_copy(
+        &mut self,
+        bytes: &[u8],
+        ready: &mut VecDeque<Entry>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<usize, DecodeError> {
+        let outcome = self.read::<std::convert::Infallible>(
+            |spare| {
+                let n = spare.len().min(bytes.len());
+                Ok(spare[..n].write_copy_of_slice(&bytes[..n]))
+            },
+            ready,
+            notices,
+        );
+        match outcome {
+            Ok(outcome) => Ok(outcome.bytes),
+            Err(ReadError::Decode(error)) => Err(error),
+            Err(ReadError::Io(never)) => match never {},
+        }
+    }
+
+    /// Makes room in the buffer for another read.
+    fn make_room(&mut self) {
+        if self.start == self.buf.len() && self.buf.capacity() >= self.min_size {
+            self.buf.truncate(0);
+            self.start = 0;
+        }
+        if self.buf.room() > 0 {
+            return;
+        }
+        let rest = self.buf.len() - self.start;
+        let mut next = self.reuse(self.next_size.max(rest * 2));
+        next.extend_from_slice(&self.buf.as_slice()[self.start..]);
+        self.buf = next;
+        self.start = 0;
+    }
+
+    /// A buffer of at least `size` bytes: one whose readers are done with it, or a new one.
+    fn reuse(&mut self, size: usize) -> BufMut {
+        for _ in 0..self.recent.len() {
+            match self.recent.pop_front().map(Buf::into_mut) {
+                Some(Ok(buf)) if buf.capacity() >= size && buf.capacity() <= size * 4 => return buf,
+                Some(Err(shared)) => self.recent.push_back(shared),
+                Some(Ok(_)) | None => {}
+            }
+        }
+        BufMut::with_capacity(size)
+    }
+
+    /// Lets the buffer grow with traffic and shrink without.
+    fn adapt(&mut self, n: usize) {
+        if self.buf.room() == 0 {
+            self.next_size = (self.buf.capacity() * 4).clamp(self.min_size, MAX_BUFFER.max(self.min_size));
+        } else if n < self.buf.capacity() / 16 && self.next_size > self.min_size {
+            self.next_size = (self.next_size / 2).max(self.min_size);
+        }
+    }
+
+    fn header(&self, bytes: &[u8]) -> Result<Option<FrameHeader>, DecodeError> {
+        let decoded = match self.framing {
+            Framing::V2 => decode_header(bytes, self.max_body),
+            Framing::V1 => v1::decode_header(bytes, self.max_body),
+        };
+        decoded.map_err(DecodeError::Frame)
+    }
+
+    /// Walks the frames that are complete in the buffer and passes them on.
+    fn decode(&mut self, ready: &mut VecDeque<Entry>, notices: &mut Vec<Notice>) -> Result<(), DecodeError> {
+        self.after_large = false;
+        let end = self.buf.len();
+        let mut run = Run { from: self.start, boundary: self.start, at: self.start, messages: 0 };
+        loop {
+            let bytes = &self.buf.as_slice()[run.at..end];
+            let Some(header) = self.header(bytes)? else { break };
+            let header_len = usize::from(header.header_len);
+            let available = (bytes.len() - header_len) as u64;
+            if header.body_len > available {
+                // No sum here can overflow: a body is shorter than 2^63.
+                let needed = header.body_len + header_len as u64;
+                let fits = needed <= (self.buf.capacity() - run.at) as u64;
+                if !fits && header.body_len >= OWN_STORAGE as u64 && !header.is_command() {
+                    self.copy_out(&run, ready);
+                    self.start_large(&header, run.at + header_len);
+                    return Ok(());
+                }
+                break;
+            }
+            let body = run.at + header_len;
+            let frame_end = body + header.body_len as usize;
+            if header.is_command() {
+                self.copy_out(&run, ready);
+                self.command(body, frame_end, ready, notices)?;
+                run = Run { from: frame_end, boundary: frame_end, at: frame_end, messages: 0 };
+                continue;
+            }
+            run.at = frame_end;
+            if !header.more() {
+                run.messages += 1;
+                run.boundary = frame_end;
+            }
+        }
+        match self.framing {
+            Framing::V2 => self.hand_over(&run, ready),
+            Framing::V1 => self.copy_out(&run, ready),
+        }
+        Ok(())
+    }
+
+    /// Passes a run on as a copy, since what follows it still lies in the buffer or has another format.
+    fn copy_out(&mut self, run: &Run, ready: &mut VecDeque<Entry>) {
+        for (start, end, messages) in run.ranges() {
+            let copy = self.copy_frames(start, end).freeze();
+            let len = copy.as_slice().len();
+            self.pass(Chunk::new(copy, 0, len, messages), ready);
+        }
+        self.start = run.at;
+    }
+
+    /// The frames at `start..end` of the buffer in the pipe's format.
+    fn copy_frames(&self, start: usize, end: usize) -> BufMut {
+        let mut bytes = &self.buf.as_slice()[start..end];
+        let mut copy = BufMut::with_capacity(bytes.len());
+        if self.framing == Framing::V2 {
+            copy.extend_from_slice(bytes);
+            return copy;
+        }
+        while let Ok(Some(header)) = v1::decode_header(bytes, u64::MAX) {
+            let (frame, rest) = bytes.split_at(usize::from(header.header_len) + header.body_len as usize);
+            let mut out = [0; MAX_HEADER_LEN];
+            let n = encode_header(header.more(), false, header.body_len, &mut out);
+            copy.extend_from_slice(&out[..n]);
+            copy.extend_from_slice(&frame[usize::from(header.header_len)..]);
+            bytes = rest;
+        }
+        copy
+    }
+
+    /// Passes the buffer itself on with the run in it, and goes on in another, which gets the start of the
+    /// next frame.
+    fn hand_over(&mut self, run: &Run, ready: &mut VecDeque<Entry>) {
+        self.start = run.at;
+        if run.at == run.from {
+            return;
+        }
+        let rest = self.buf.len() - run.at;
+        let mut next = self.reuse(self.next_size.max(rest * 2));
+        next.extend_from_slice(&self.buf.as_slice()[run.at..]);
+        let buf = std::mem::replace(&mut self.buf, next).freeze();
+        self.start = 0;
+        if self.recent.len() < RECENT {
+            self.recent.push_back(buf.clone());
+        }
+        for (start, end, messages) in run.ranges() {
+            self.pass(Chunk::new(buf.clone(), start, end, messages), ready);
+        }
+    }
+
+    /// Passes on frames in which some messages end; with none, they wait for the rest of theirs.
+    fn pass(&mut self, chunk: Chunk, ready: &mut VecDeque<Entry>) {
+        let complete = chunk.messages() > 0;
+        let position = if complete { Position::Whole } else { Position::Middle };
+        self.pending.push_back(Entry::Chunk { chunk, position });
+        if complete {
+            ready.append(&mut self.pending);
+        }
+    }
+
+    fn start_large(&mut self, header: &FrameHeader, body_start: usize) {
+        let got = &self.buf.as_slice()[body_start..];
+        let trusted = usize::try_from(header.body_len).unwrap_or(usize::MAX).min(TRUSTED);
+        let mut body = BufMut::with_capacity(trusted.max(got.len()));
+        body.extend_from_slice(got);
+        let left = header.body_len - got.len() as u64;
+        self.large = Some(Large { body, left, more: header.more() });
+        self.buf.truncate(0);
+        self.start = 0;
+    }
+
+    fn finish_large(&mut self, ready: &mut VecDeque<Entry>) {
+        let Some(large) = self.large.take() else { return };
+        self.after_large = true;
+        let position = if large.more { Position::Middle } else { Position::Whole };
+        self.pending.push_back(Entry::body(Message::from(large.body), large.more, position));
+        if !large.more {
+            ready.append(&mut self.pending);
+        }
+    }
+
+    fn command(
+        &mut self,
+        start: usize,
+        end: usize,
+        ready: &mut VecDeque<Entry>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), DecodeError> {
+        let body = &self.buf.as_slice()[start..end];
+        let subscription = |first: u8, topic: &[u8]| {
+            let message = [&[first], topic].concat();
+            Entry::message(&mut Body::Slice(&message))
+        };
+        match command::parse(body).map_err(DecodeError::Command)? {
+            Command::Ping { ttl_deciseconds, context } => {
+                notices.push(Notice::Ping { ttl_deciseconds, context: context.to_vec() });
+            }
+            Command::Subscribe(topic) if self.publisher => ready.push_back(subscription(1, topic)),
+            Command::Cancel(topic) if self.publisher => ready.push_back(subscription(0, topic)),
+            // Any traffic counts as a sign of life, so a PONG says nothing more; and what another version or
+            // another pattern may mean by its commands is none of ours.
+            _ => {}
+        }
+        self.start = end;
+        Ok(())
+    }
+}
+
+/// A run of complete message frames in the buffer: `from..at`, with the end of its last whole message at
+/// `boundary`.
+struct Run {
+    from: usize,
+    boundary: usize,
+    at: usize,
+    messages: usize,
+}
+
+impl Run {
+    /// The whole messages, then the frames of a message that goes on; each with the messages that end in it.
+    fn ranges(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
+        [(self.from, self.boundary, self.messages), (self.boundary, self.at, 0)]
+            .into_iter()
+            .filter(|(start, end, _)| start < end)
+    }
+}
+
+/// What a read brought.
+pub(super) struct ReadOutcome {
+    /// 0 is the end of the stream.
+    pub(super) bytes: usize,
+    /// The read took as much as was asked for, so that another is worth while.
+    pub(super) full: bool,
+}
+
+/// Why a read failed.
+pub(super) enum ReadError<E> {
+    Io(E),
+    Decode(DecodeError),
+}
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

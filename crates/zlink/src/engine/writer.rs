@@ -1,0 +1,280 @@
+//! The write half of a connection: what has left the pipe and is not wholly in the kernel yet.
+//!
+//! Used by whoever holds the pipe's writer token, application thread or I/O thread.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use zlink_pipe::{Body, Buf, Entry, Position, Queue};
+use zlink_zmtp::frame::{MAX_HEADER_LEN, encode_header};
+
+use super::transcode::Wire;
+
+/// Buffers handed to the kernel in one call.
+const SLICES: usize = 64;
+/// Messages up to this size are copied beside their header: one buffer costs the kernel less than two.
+const ONE_BUFFER: usize = 1024;
+/// Bytes a writer may write in one turn before it looks after something else.
+pub(super) const TURN_BYTES: usize = 1 << 20;
+
+/// How far a turn came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Progress {
+    /// Everything is in the kernel.
+    Done,
+    /// The kernel takes no more for now.
+    WouldBlock,
+    /// The turn's budget is used up.
+    Budget,
+    /// The connection is broken.
+    Failed(Errno),
+}
+
+pub(super) struct WriteHalf {
+    wire: Wire,
+    /// Taken from the pipe, in order; `offset` bytes of the first (in `encoded`, if it is transcoded) are
+    /// written.
+    batch: VecDeque<Entry>,
+    offset: usize,
+    encoded: Option<Vec<u8>>,
+    /// Written entries of a message whose last entry is not: should the connection break, it goes out again
+    /// as a whole.
+    unfinished: VecDeque<Entry>,
+    spent: Vec<Buf>,
+    /// Command frames to go out between entries; `control_at` bytes of them are written.
+    control: Vec<u8>,
+    control_at: usize,
+    /// Messages written and not yet credited.
+    credit: usize,
+    /// The connection is down: nothing may be written any more.
+    dead: bool,
+    pub(super) writes: u64,
+    pub(super) bytes: u64,
+}
+
+fn send_slices(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    loop {
+        let result = match slices {
+            [one] => send(fd, one, flags),
+            many => sendmsg(fd, many, &mut SendAncillaryBuffer::default(), flags),
+        };
+        match result {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+impl WriteHalf {
+    pub(super) fn new(wire: Wire) -> Self {
+        WriteHalf {
+            wire,
+            batch: VecDeque::new(),
+            offset: 0,
+            encoded: None,
+            unfinished: VecDeque::new(),
+            spent: Vec::new(),
+            control: Vec::new(),
+            control_at: 0,
+            credit: 0,
+            dead: false,
+            writes: 0,
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// Adds a command frame, to go out before the next entry.
+    pub(super) fn add_control(&mut self, frame: &[u8]) {
+        self.control.extend_from_slice(frame);
+    }
+
+    pub(super) fn has_control(&self) -> bool {
+        !self.control.is_empty()
+    }
+
+    pub(super) fn take_credit(&mut self) -> usize {
+        std::mem::take(&mut self.credit)
+    }
+
+    /// Takes what has gathered in the pipe.
+    pub(super) fn take_from(&mut self, queue: &Queue) {
+        queue.take_for_write(&mut self.batch, &mut self.spent);
+    }
+
+    /// Writes one message that is not in the pipe, straight from the caller's memory. What the kernel does
+    /// not take is kept, so that the message can go out again from its start.
+    pub(super) fn write_one(&mut self, fd: BorrowedFd<'_>, body: &mut Body<'_>) -> Progress {
+        if self.wire != Wire::AsIs || !self.batch.is_empty() || self.has_control() {
+            self.batch.push_back(Entry::message(body));
+            return self.write(fd, &mut TURN_BYTES.clone());
+        }
+        let bytes = body.as_slice();
+        let mut small = [0; MAX_HEADER_LEN + ONE_BUFFER];
+        let mut header = [0; MAX_HEADER_LEN];
+        let header_len = encode_header(false, false, bytes.len() as u64, &mut header);
+        let total = header_len + bytes.len();
+        let result = if bytes.len() <= ONE_BUFFER {
+            small[..header_len].copy_from_slice(&header[..header_len]);
+            small[header_len..total].copy_from_slice(bytes);
+            send_slices(fd, &[IoSlice::new(&small[..total])])
+        } else {
+            send_slices(fd, &[IoSlice::new(&header[..header_len]), IoSlice::new(bytes)])
+        };
+        self.writes += 1;
+        match result {
+            Ok(n) if n == total => {
+                self.bytes += n as u64;
+                self.credit += 1;
+                Progress::Done
+            }
+            Ok(n) => self.keep(Entry::message(body), n, Progress::WouldBlock),
+            Err(Errno::AGAIN) => self.keep(Entry::message(body), 0, Progress::WouldBlock),
+            Err(errno) => self.keep(Entry::message(body), 0, Progress::Failed(errno)),
+        }
+    }
+
+    fn keep(&mut self, entry: Entry, written: usize, progress: Progress) -> Progress {
+        self.bytes += written as u64;
+        self.batch.push_back(entry);
+        self.offset = written;
+        progress
+    }
+
+    /// Writes entries that are not in the pipe: one message in pieces.
+    pub(super) fn write_pieces(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        pieces: impl Iterator<Item = Entry>,
+    ) -> Progress {
+        self.batch.extend(pieces);
+        self.write(fd, &mut TURN_BYTES.clone())
+    }
+
+    /// Writes what has been taken, until all is written, the kernel takes no more, or `budget` is used up.
+    pub(super) fn write(&mut self, fd: BorrowedFd<'_>, budget: &mut usize) -> Progress {
+        loop {
+            // Between two entries is between two frames: commands may go there.
+            let control = self.has_control() && (self.offset == 0 || self.control_at > 0);
+            if !control && self.batch.is_empty() {
+                return Progress::Done;
+            }
+            if *budget == 0 {
+                return Progress::Budget;
+            }
+            let written = if control {
+                send_slices(fd, &[IoSlice::new(&self.control[self.control_at..])])
+            } else if self.wire == Wire::AsIs {
+                self.write_batch(fd)
+            } else {
+                self.write_encoded(fd)
+            };
+            self.writes += 1;
+            let n = match written {
+                Ok(n) => n,
+                Err(Errno::AGAIN) => return Progress::WouldBlock,
+                Err(errno) => return Progress::Failed(errno),
+            };
+            self.bytes += n as u64;
+            *budget = budget.saturating_sub(n);
+            if control {
+                self.control_at += n;
+                if self.control_at == self.control.len() {
+                    self.control.clear();
+                    self.control_at = 0;
+                }
+            } else {
+                self.advance(n);
+            }
+        }
+    }
+
+    fn write_batch(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let (mut used, mut offset) = (0, self.offset);
+        for entry in &self.batch {
+            for bytes in entry.slices_from(offset) {
+                if !bytes.is_empty() && used < SLICES {
+                    slices[used] = IoSlice::new(bytes);
+                    used += 1;
+                }
+            }
+            if used == SLICES {
+                break;
+            }
+            offset = 0;
+        }
+        send_slices(fd, &slices[..used])
+    }
+
+    fn write_encoded(&mut self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+        let Some(front) = self.batch.front() else { return Ok(0) };
+        let wire = self.wire;
+        let encoded = self.encoded.get_or_insert_with(|| wire.encode(front));
+        send_slices(fd, &[IoSlice::new(&encoded[self.offset..])])
+    }
+
+    /// Counts `n` more bytes as written.
+    fn advance(&mut self, mut n: usize) {
+        while let Some(front) = self.batch.front() {
+            let len = self.encoded.as_ref().map_or_else(|| front.len(), Vec::len);
+            let left = len - self.offset;
+            if n < left {
+                self.offset += n;
+                return;
+            }
+            n -= left;
+            self.offset = 0;
+            self.encoded = None;
+            if let Some(entry) = self.batch.pop_front() {
+                self.finish(entry);
+            }
+            if n == 0 {
+                return;
+            }
+        }
+    }
+
+    fn finish(&mut self, entry: Entry) {
+        self.credit += entry.messages();
+        match entry.position() {
+            Position::Whole => {
+                if let Some(buf) = entry.into_buf() {
+                    self.spent.push(buf);
+                }
+            }
+            Position::First | Position::Middle => self.unfinished.push_back(entry),
+            Position::Last => self.unfinished.clear(),
+        }
+    }
+
+    /// Ends the writing for good and gives back what must go out again on another connection: the messages
+    /// that were not wholly written, from a message boundary.
+    pub(super) fn take_down(&mut self) -> VecDeque<Entry> {
+        self.dead = true;
+        let mut rest = std::mem::take(&mut self.batch);
+        if let Some(front) = rest.front_mut() {
+            let written = match &self.encoded {
+                Some(_) => self.wire.written_of(front, self.offset),
+                None => self.offset,
+            };
+            self.credit += front.rewind(written);
+            if front.is_empty() {
+                rest.pop_front();
+            }
+        }
+        self.offset = 0;
+        self.encoded = None;
+        while let Some(entry) = self.unfinished.pop_back() {
+            rest.push_front(entry);
+        }
+        rest
+    }
+}

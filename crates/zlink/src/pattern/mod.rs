@@ -1,0 +1,102 @@
+//! What makes a socket type: whom a message goes to, whom the next one comes from, and what either adds.
+//!
+//! A pattern is called under its socket's lock and never waits. It names pipes by index. When a pipe comes,
+//! goes, has something to read or has room again, the socket tells it so; a pattern that found a pipe
+//! without input or room leaves it alone until then.
+
+mod dealer;
+mod fair_queue;
+mod load_balancer;
+mod pair;
+mod pull;
+mod push;
+
+use zlink_pipe::Body;
+use zlink_zmtp::SocketType;
+
+use crate::error::Error;
+use crate::option::SocketOptions;
+use crate::pipe::{Pipes, Sink};
+use fair_queue::FairQueue;
+use load_balancer::LoadBalancer;
+
+/// Why a pattern did not send or receive.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Not now; the socket waits for news and asks again.
+    Blocked,
+    /// Not at all.
+    Failed(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal::Failed(error)
+    }
+}
+
+pub(crate) trait Pattern: Send {
+    /// A pipe has come. Returns false to refuse it: the socket closes it then.
+    fn attached(&mut self, pipes: &mut Pipes, pipe: usize) -> bool;
+
+    /// A pipe is about to go. Its unread input is gone.
+    fn detached(&mut self, pipes: &mut Pipes, pipe: usize);
+
+    /// A pipe may have something to read.
+    fn readable(&mut self, pipes: &mut Pipes, pipe: usize);
+
+    /// A pipe may have room.
+    fn writable(&mut self, pipes: &mut Pipes, pipe: usize);
+
+    /// The connection behind a pipe that outlives connections is up, and not for the first time.
+    fn reconnected(&mut self, _pipes: &mut Pipes, _pipe: usize) {}
+
+    /// The connection behind a pipe that outlives connections was lost.
+    fn disconnected(&mut self, _pipes: &mut Pipes, _pipe: usize) {}
+
+    /// Sends one part. `body` is taken or copied only on success.
+    fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> Result<(), Refusal>;
+
+    /// Receives one part into `sink`. Returns whether another follows.
+    fn receive(&mut self, pipes: &mut Pipes, sink: &mut Sink<'_>) -> Result<bool, Refusal>;
+
+    /// Whether `send` would not be refused as blocked (`ZMQ_POLLOUT`).
+    fn can_send(&mut self, pipes: &mut Pipes) -> bool;
+
+    /// Whether `receive` would not be refused as blocked (`ZMQ_POLLIN`).
+    fn can_receive(&mut self, pipes: &mut Pipes) -> bool;
+
+    /// The socket's options have changed: take over those that concern the pattern.
+    fn configure(&mut self, _options: &SocketOptions) {}
+
+    /// The socket has no use for input: what peers send is dropped.
+    fn ignores_input(&self) -> bool {
+        false
+    }
+
+    /// Adds or takes back a subscription (`ZMQ_SUBSCRIBE`, `ZMQ_UNSUBSCRIBE`).
+    fn subscribe(&mut self, _pipes: &mut Pipes, _topic: &[u8], _add: bool) -> Result<(), Error> {
+        Err(Error::InvalidArgument)
+    }
+
+    /// The routing id that the next connected peer is known by (`ZMQ_CONNECT_ROUTING_ID`).
+    fn name_next_peer(&mut self, _routing_id: &[u8]) -> Result<(), Error> {
+        Err(Error::InvalidArgument)
+    }
+
+    /// Distinct subscriptions (`ZMQ_TOPICS_COUNT`).
+    fn topics(&self) -> Result<usize, Error> {
+        Err(Error::InvalidArgument)
+    }
+}
+
+/// The pattern of a socket type; `None` for the types that are not there yet.
+pub(crate) fn new(socket_type: SocketType) -> Option<Box<dyn Pattern>> {
+    Some(match socket_type {
+        SocketType::Pair => Box::new(pair::Pair::default()),
+        SocketType::Dealer => Box::new(dealer::Dealer::default()),
+        SocketType::Push => Box::new(push::Push::default()),
+        SocketType::Pull => Box::new(pull::Pull::default()),
+        _ => return None,
+    })
+}

@@ -1,0 +1,445 @@
+//! A socket's end of its pipes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use zlink_pipe::{Body, Cursor, Message, Pushed, Queue, Staging};
+
+use crate::attach::{Attachment, Link, PeerInfo};
+use crate::engine::stats::Counters;
+use crate::engine::{Command, Connection, EndpointId};
+use crate::inbox::{News, PipeId};
+
+/// Sends that come this soon after the last write ended are part of a stream.
+const STREAM_GAP: Duration = Duration::from_micros(2);
+/// Messages in a row, with no gap and no receive between them, that are written at once before a stream is
+/// taken for one.
+const STREAM_AFTER: u32 = 3;
+
+/// Most messages read before credit is returned: a sender must not wait for what was read long ago.
+const MAX_CREDIT_BATCH: usize = 4096;
+
+/// The pipe takes no message now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// Where a received part goes.
+pub(crate) enum Sink<'a> {
+    Message(&'a mut Message),
+    /// The caller's buffer; a part that is longer is cut. `len` tells the part's full length.
+    Slice {
+        buffer: &'a mut [u8],
+        len: usize,
+    },
+}
+
+impl Sink<'_> {
+    /// Takes a part that is not in a pipe.
+    pub(crate) fn put(&mut self, message: Message) {
+        match self {
+            Sink::Message(slot) => **slot = message,
+            Sink::Slice { .. } => self.copy(&message),
+        }
+    }
+
+    /// Takes a copy of `bytes`.
+    #[inline]
+    pub(crate) fn copy(&mut self, bytes: &[u8]) {
+        match self {
+            Sink::Message(slot) => **slot = Message::copy_from(bytes),
+            Sink::Slice { buffer, len } => {
+                let n = bytes.len().min(buffer.len());
+                buffer[..n].copy_from_slice(&bytes[..n]);
+                *len = bytes.len();
+            }
+        }
+    }
+}
+
+/// What is known of a connection's send rhythm, to tell a stream from single messages.
+#[derive(Default)]
+struct Rhythm {
+    last: Option<Instant>,
+    run: u32,
+    receives: u64,
+}
+
+/// One pipe.
+pub(crate) struct PipeEnd {
+    pub(crate) id: PipeId,
+    out: Arc<Queue>,
+    inward: Arc<Queue>,
+    link: Link,
+    cursor: Cursor,
+    staging: Staging,
+    pub(crate) peer: PeerInfo,
+    pub(crate) endpoint: Option<EndpointId>,
+    /// Credit is returned at least this often, in messages.
+    credit_batch: usize,
+    rhythm: Rhythm,
+    /// The peer is gone: what it sent can be read, nothing can be sent.
+    gone: bool,
+    /// The pipe has had a connection.
+    pub(crate) was_connected: bool,
+}
+
+impl PipeEnd {
+    pub(crate) fn new(attachment: Attachment, receive_hwm: usize) -> Self {
+        let Attachment { id, out, inward, link, peer, endpoint } = attachment;
+        let was_connected = peer.is_some();
+        PipeEnd {
+            id,
+            out,
+            inward,
+            link,
+            cursor: Cursor::new(),
+            staging: Staging::new(),
+            peer: peer.unwrap_or_default(),
+            endpoint,
+            credit_batch: (receive_hwm / 2).clamp(1, MAX_CREDIT_BATCH),
+            rhythm: Rhythm::default(),
+            gone: false,
+            was_connected,
+        }
+    }
+
+    /// The connection at this moment, if the peer is remote and connected.
+    pub(crate) fn connection(&self) -> Option<Arc<Connection>> {
+        match &self.link {
+            Link::Session(session) => session.connection(),
+            Link::Inproc(_) => None,
+        }
+    }
+
+    // --- sending ---
+
+    /// Sends a message of one part. On `Full` the body is untouched.
+    #[inline]
+    pub(crate) fn send(&mut self, body: &mut Body<'_>, receives: u64) -> Result<(), Full> {
+        if self.gone {
+            return Err(Full);
+        }
+        loop {
+            match self.out.push_one(body) {
+                Pushed::Queued => return Ok(()),
+                Pushed::Bypass => {
+                    self.write_at_once(receives, |connection| connection.write_bypass(body));
+                    return Ok(());
+                }
+                Pushed::Write => {
+                    self.write_gathered();
+                    return Ok(());
+                }
+                Pushed::Wake => {
+                    self.wake_consumer();
+                    return Ok(());
+                }
+                Pushed::FlushFirst => self.write_gathered(),
+                Pushed::Full => return Err(Full),
+            }
+        }
+    }
+
+    /// Whether the first part of a message would be taken.
+    pub(crate) fn check_room(&mut self) -> Result<(), Full> {
+        if self.gone {
+            return Err(Full);
+        }
+        loop {
+            match self.out.check_room() {
+                None => return Ok(()),
+                Some(Pushed::FlushFirst) => self.write_gathered(),
+                Some(_) => return Err(Full),
+            }
+        }
+    }
+
+    /// Adds a part to the message under way; the caller checks for room before the first. The last part, the
+    /// one without `more`, sends it.
+    pub(crate) fn send_part(&mut self, body: &mut Body<'_>, more: bool, receives: u64) {
+        self.staging.add(body, more);
+        if more {
+            return;
+        }
+        if self.gone {
+            self.staging.clear();
+            return;
+        }
+        match self.out.push_staged(&mut self.staging) {
+            Pushed::Queued | Pushed::Full | Pushed::FlushFirst => {}
+            Pushed::Bypass => {
+                let mut staging = std::mem::take(&mut self.staging);
+                self.write_at_once(receives, |connection| connection.write_bypass_staged(&mut staging));
+                staging.clear();
+                self.staging = staging;
+            }
+            Pushed::Write => self.write_gathered(),
+            Pushed::Wake => self.wake_consumer(),
+        }
+    }
+
+    /// Forgets the parts of a message that was not completed.
+    pub(crate) fn rollback(&mut self) {
+        self.staging.clear();
+    }
+
+    /// Parts of the message under way.
+    pub(crate) fn parts_under_way(&self) -> usize {
+        self.staging.parts()
+    }
+
+    /// Writes a message that bypassed the queue, and watches the rhythm of sends: several in a row, with
+    /// nothing between them, are a stream, which is gathered from then on.
+    fn write_at_once(&mut self, receives: u64, write: impl FnOnce(&Connection)) {
+        let start = Instant::now();
+        let stream = self.rhythm.receives == receives
+            && self.rhythm.last.is_some_and(|last| start.duration_since(last) < STREAM_GAP);
+        self.rhythm.run = if stream { self.rhythm.run + 1 } else { 1 };
+        self.rhythm.receives = receives;
+        if self.rhythm.run > STREAM_AFTER {
+            self.rhythm.run = 0;
+            self.out.set_streaming(true);
+        }
+        // A bypass is granted only while the queue has a connection, which outlives the writer token that
+        // came with the grant.
+        if let Some(connection) = self.connection() {
+            write(&connection);
+        }
+        self.rhythm.last = Some(Instant::now());
+    }
+
+    fn write_gathered(&self) {
+        if let Some(connection) = self.connection() {
+            connection.write_gathered();
+        }
+    }
+
+    #[cold]
+    fn wake_consumer(&self) {
+        match &self.link {
+            Link::Inproc(peer) => peer.post(News::Readable),
+            Link::Session(session) => session.io.post(Command::Flush(session.key)),
+        }
+    }
+
+    /// Writes what has gathered, before the thread waits for an answer to it.
+    pub(crate) fn flush(&self) {
+        if matches!(self.link, Link::Session(_)) && self.out.acquire_to_flush() {
+            self.write_gathered();
+        }
+    }
+
+    /// Whether a message would be taken; if not, news will come when it would.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.gone && self.out.has_room()
+    }
+
+    // --- receiving ---
+
+    /// Whether a part can be read. If not, news will come when one can.
+    #[inline]
+    pub(crate) fn has_input(&mut self) -> bool {
+        if self.cursor.has_frame() {
+            return true;
+        }
+        let taken = self.cursor.refill(&self.inward);
+        if taken.unblocked {
+            self.tell_producer();
+        }
+        self.cursor.has_frame()
+    }
+
+    /// Reads a part; the caller has seen that there is one. Returns whether another follows.
+    #[inline]
+    pub(crate) fn read(&mut self, sink: &mut Sink<'_>) -> bool {
+        let more = match sink {
+            Sink::Message(slot) => {
+                let Some(mut message) = self.cursor.next_message() else { return false };
+                message.set_properties(Some(Arc::clone(&self.peer.properties)));
+                **slot = message;
+                slot.more()
+            }
+            Sink::Slice { .. } => {
+                let Some((bytes, more)) = self.cursor.peek() else { return false };
+                sink.copy(bytes);
+                self.cursor.skip();
+                more
+            }
+        };
+        self.after_read();
+        more
+    }
+
+    /// Reads a part as a message; the caller has seen that there is one.
+    pub(crate) fn read_message(&mut self) -> Message {
+        let mut message = Message::new();
+        self.read(&mut Sink::Message(&mut message));
+        message
+    }
+
+    /// The next part and whether another follows, without taking it.
+    pub(crate) fn peek(&mut self) -> Option<(&[u8], bool)> {
+        if !self.has_input() {
+            return None;
+        }
+        self.cursor.peek()
+    }
+
+    /// Drops the next part.
+    pub(crate) fn skip(&mut self) {
+        self.cursor.skip();
+        self.after_read();
+    }
+
+    #[inline]
+    fn after_read(&mut self) {
+        // Credit goes back when a batch is through and when nothing is left at hand: a producer that was
+        // told to wait must not wait for messages that have been read.
+        let due = self.cursor.uncredited();
+        if (due >= self.credit_batch || (due > 0 && !self.cursor.has_frame()))
+            && self.inward.credit(self.cursor.take_credit())
+        {
+            self.tell_producer();
+        }
+    }
+
+    #[cold]
+    fn tell_producer(&self) {
+        match &self.link {
+            Link::Inproc(peer) => peer.post(News::Writable),
+            Link::Session(session) => session.io.post(Command::Resume(session.key)),
+        }
+    }
+
+    /// Drops everything that can be read: for a socket that never reads.
+    pub(crate) fn discard_input(&mut self) {
+        while self.has_input() {
+            self.skip();
+        }
+    }
+
+    /// Whether the peer is gone and everything it sent has been read. Notes that it is gone.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.gone = self.gone || self.inward.is_ended();
+        self.gone && !self.has_input()
+    }
+
+    /// Whether the peer is known to be gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Applies changed high-water marks. Those of in-process pipes were agreed on when they were made.
+    /// Returns whether there is room now where there was none.
+    pub(crate) fn set_marks(&mut self, send: usize, receive: usize) -> bool {
+        if matches!(self.link, Link::Inproc(_)) {
+            return false;
+        }
+        self.credit_batch = (receive / 2).clamp(1, MAX_CREDIT_BATCH);
+        if self.inward.set_hwm(receive) {
+            self.tell_producer();
+        }
+        self.out.set_hwm(send)
+    }
+
+    /// Closes this end. A remote peer gets what is queued within the linger time, a local one at any time.
+    pub(crate) fn close(&mut self, linger: Option<Duration>) {
+        self.staging.clear();
+        match &self.link {
+            Link::Inproc(peer) => {
+                self.out.end();
+                self.inward.clear();
+                peer.post(News::Readable);
+            }
+            Link::Session(session) => session.io.post(Command::ClosePipe { key: session.key, linger }),
+        }
+    }
+}
+
+/// A socket's pipes, by index, and what patterns need besides.
+#[derive(Default)]
+pub(crate) struct Pipes {
+    slots: Vec<Option<PipeEnd>>,
+    /// Receives so far: a send after a receive is no stream.
+    pub(crate) receives: u64,
+    /// Pipes that a pattern wants closed; the socket does it after the call.
+    to_close: Vec<usize>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Pipes {
+    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+        Pipes { counters, ..Pipes::default() }
+    }
+
+    pub(crate) fn insert(&mut self, pipe: PipeEnd) -> usize {
+        let index = pipe.id.index as usize;
+        if self.slots.len() <= index {
+            self.slots.resize_with(index + 1, || None);
+        }
+        self.slots[index] = Some(pipe);
+        index
+    }
+
+    pub(crate) fn remove(&mut self, index: usize) -> Option<PipeEnd> {
+        self.slots.get_mut(index)?.take()
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, index: usize) -> Option<&mut PipeEnd> {
+        self.slots.get_mut(index)?.as_mut()
+    }
+
+    /// The pipe that news is about, unless it has been replaced since.
+    pub(crate) fn find(&mut self, id: PipeId) -> Option<usize> {
+        let index = id.index as usize;
+        (self.get(index)?.id == id).then_some(index)
+    }
+
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = usize> + '_ {
+        self.slots.iter().enumerate().filter(|(_, slot)| slot.is_some()).map(|(index, _)| index)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut PipeEnd)> {
+        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| Some((index, slot.as_mut()?)))
+    }
+
+    /// Sends a message of one part to `index`. On `Full` the body is untouched.
+    #[inline]
+    pub(crate) fn send(&mut self, index: usize, body: &mut Body<'_>) -> Result<(), Full> {
+        let receives = self.receives;
+        self.get(index).ok_or(Full)?.send(body, receives)
+    }
+
+    /// Adds a part to the message under way to `index`; see [`PipeEnd::send_part`].
+    pub(crate) fn send_part(&mut self, index: usize, body: &mut Body<'_>, more: bool) {
+        let receives = self.receives;
+        if let Some(pipe) = self.get(index) {
+            pipe.send_part(body, more, receives);
+        }
+    }
+
+    /// Reads a part from `index`, which has one. Returns whether another follows.
+    #[inline]
+    pub(crate) fn read(&mut self, index: usize, sink: &mut Sink<'_>) -> bool {
+        self.get(index).is_some_and(|pipe| pipe.read(sink))
+    }
+
+    #[inline]
+    pub(crate) fn has_input(&mut self, index: usize) -> bool {
+        self.get(index).is_some_and(PipeEnd::has_input)
+    }
+
+    pub(crate) fn has_room(&mut self, index: usize) -> bool {
+        self.get(index).is_some_and(|pipe| pipe.has_room())
+    }
+
+    /// Asks the socket to close `index` once the pattern has returned.
+    pub(crate) fn close_later(&mut self, index: usize) {
+        self.to_close.push(index);
+    }
+
+    pub(crate) fn take_to_close(&mut self) -> Option<usize> {
+        self.to_close.pop()
+    }
+}

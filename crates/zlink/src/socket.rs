@@ -1,0 +1,494 @@
+//! The socket: a pattern, its pipes, and the calls that wait for them.
+
+mod direct;
+mod endpoints;
+mod options;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use zlink_pipe::{Body, Message};
+use zlink_zmtp::SocketType;
+
+use crate::attach::{Attachment, Link};
+use crate::context::{Context, ContextInner, Live};
+use crate::engine::stats::{Counters, SocketStats};
+use crate::error::{Error, Result, SendError};
+use crate::inbox::{Inbox, News};
+use crate::monitor::MonitorHub;
+use crate::option::SocketOptions;
+use crate::pattern::{self, Pattern, Refusal};
+use crate::pipe::{PipeEnd, Pipes, Sink};
+use direct::Direct;
+use endpoints::Record;
+
+/// How a send or receive waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wait {
+    /// As the socket's time-out option says.
+    Block,
+    /// Not at all (`ZMQ_DONTWAIT`).
+    Never,
+}
+
+/// A ZeroMQ socket. All calls may be made from several threads at a time.
+///
+/// Dropping it closes it; what is queued is sent within the linger time.
+///
+/// Source: `zmq_socket`(3).
+pub struct Socket {
+    core: Mutex<Core>,
+    inbox: Arc<Inbox>,
+    socket_type: SocketType,
+    counters: Arc<Counters>,
+    monitor: Arc<MonitorHub>,
+    context: Arc<ContextInner>,
+}
+
+/// The socket's state, under its lock.
+struct Core {
+    options: SocketOptions,
+    pattern: Box<dyn Pattern>,
+    pipes: Pipes,
+    news: Vec<News>,
+    /// What of the inbox has been seen; a sleep ends with more.
+    seen: u64,
+    endpoints: Vec<Record>,
+    last_endpoint: String,
+    receive_more: bool,
+    direct: Direct,
+    closed: bool,
+    /// Given up when the socket is closed.
+    live: Option<Live>,
+}
+
+impl Socket {
+    pub(crate) fn new(context: &Context, socket_type: SocketType) -> Result<Self> {
+        let pattern = pattern::new(socket_type).ok_or(Error::InvalidArgument)?;
+        let inbox = Inbox::new();
+        let (live, context_options) = context.inner.admit(&inbox)?;
+        let options = SocketOptions::new(socket_type, &context_options)?;
+        let counters = Arc::<Counters>::default();
+        let mut core = Core {
+            options,
+            pattern,
+            pipes: Pipes::new(Arc::clone(&counters)),
+            news: Vec::new(),
+            seen: 0,
+            endpoints: Vec::new(),
+            last_endpoint: String::new(),
+            receive_more: false,
+            direct: Direct::new(),
+            closed: false,
+            live: Some(live),
+        };
+        core.pattern.configure(&core.options);
+        Ok(Socket {
+            core: Mutex::new(core),
+            inbox,
+            socket_type,
+            counters,
+            monitor: Arc::default(),
+            context: Arc::clone(&context.inner),
+        })
+    }
+
+    /// The socket's type.
+    pub fn socket_type(&self) -> SocketType {
+        self.socket_type
+    }
+
+    /// What the engine did for this socket so far.
+    pub fn stats(&self) -> SocketStats {
+        self.counters.read()
+    }
+
+    pub(crate) fn monitor_hub(&self) -> &Arc<MonitorHub> {
+        &self.monitor
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        // A panic under the lock would be a defect of ours; the socket's invariants are per call, so that
+        // going on harms nobody else.
+        self.core.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Locks the socket for a call: it must be open and its context not ending; news is taken in.
+    fn enter(&self) -> Result<MutexGuard<'_, Core>> {
+        let mut core = self.lock();
+        if core.closed {
+            return Err(Error::Closed);
+        }
+        if self.inbox.has_news() {
+            self.take_news(&mut core)?;
+        }
+        Ok(core)
+    }
+
+    /// Takes in the news. Fails if the context is ending.
+    fn take_news(&self, core: &mut Core) -> Result<()> {
+        if core.closed {
+            return Err(Error::Closed);
+        }
+        let mut news = std::mem::take(&mut core.news);
+        core.seen = self.inbox.collect(&mut news);
+        for item in news.drain(..) {
+            core.take_in(item, &self.inbox);
+        }
+        core.news = news;
+        if self.inbox.is_terminated() { Err(Error::Terminated) } else { Ok(()) }
+    }
+
+    // --- sending and receiving ---
+
+    /// Sends one part. `body` is taken or copied only on success.
+    pub(crate) fn send_body(&self, body: &mut Body<'_>, more: bool, wait: Wait) -> Result<()> {
+        let mut core = self.enter()?;
+        let mut deadline = None;
+        loop {
+            let Core { pattern, pipes, .. } = &mut *core;
+            match pattern.send(pipes, body, more) {
+                Ok(()) => {
+                    core.close_refused(&self.inbox);
+                    return Ok(());
+                }
+                Err(Refusal::Failed(error)) => return Err(error),
+                Err(Refusal::Blocked) => {}
+            }
+            let timeout = core.options.send_timeout;
+            if wait == Wait::Never || timeout == 0 {
+                return Err(Error::WouldBlock);
+            }
+            let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
+            let seen = core.seen;
+            drop(core);
+            let awake = self.inbox.sleep(seen, deadline);
+            core = self.lock();
+            self.take_news(&mut core)?;
+            if !awake {
+                return Err(Error::WouldBlock);
+            }
+        }
+    }
+
+    /// Receives one part. Returns whether another follows.
+    pub(crate) fn receive_into(&self, sink: &mut Sink<'_>, wait: Wait) -> Result<bool> {
+        let mut core = self.enter()?;
+        let mut deadline = None;
+        loop {
+            let Core { pattern, pipes, .. } = &mut *core;
+            match pattern.receive(pipes, sink) {
+                Ok(more) => {
+                    core.receive_more = more;
+                    core.pipes.receives = core.pipes.receives.wrapping_add(1);
+                    return Ok(more);
+                }
+                Err(Refusal::Failed(error)) => return Err(error),
+                Err(Refusal::Blocked) => {}
+            }
+            let timeout = core.options.receive_timeout;
+            if wait == Wait::Never || timeout == 0 {
+                if core.look_at_leased() {
+                    continue;
+                }
+                return Err(Error::WouldBlock);
+            }
+            let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
+            let awake;
+            (core, awake) = self.wait_for_input(core, deadline);
+            self.take_news(&mut core)?;
+            if !awake {
+                return Err(Error::WouldBlock);
+            }
+        }
+    }
+
+    /// Sends a message, waiting for room as `ZMQ_SNDTIMEO` says. A message marked with
+    /// [`Message::set_more`] is not the last part of its multipart message.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] after the time-out, [`Error::WrongState`] if the pattern does not allow a send
+    /// now, [`Error::HostUnreachable`] for a ROUTER with `ZMQ_ROUTER_MANDATORY`, [`Error::NotSupported`] if
+    /// the type does not send, [`Error::Terminated`]. The message comes back with the error.
+    ///
+    /// Source: `zmq_msg_send`(3).
+    pub fn send(&self, message: impl Into<Message>) -> std::result::Result<(), SendError> {
+        let message = message.into();
+        let more = message.more();
+        self.send_message(message, more, Wait::Block)
+    }
+
+    /// As [`send`](Self::send), but never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`Error::WouldBlock`] at once.
+    pub fn try_send(&self, message: impl Into<Message>) -> std::result::Result<(), SendError> {
+        let message = message.into();
+        let more = message.more();
+        self.send_message(message, more, Wait::Never)
+    }
+
+    /// Sends a part that others will follow (`ZMQ_SNDMORE`). Peers see a multipart message as a whole or not
+    /// at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_more(&self, message: impl Into<Message>) -> std::result::Result<(), SendError> {
+        self.send_message(message.into(), true, Wait::Block)
+    }
+
+    fn send_message(
+        &self,
+        mut message: Message,
+        more: bool,
+        wait: Wait,
+    ) -> std::result::Result<(), SendError> {
+        match self.send_body(&mut Body::Message(&mut message), more, wait) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(SendError { error, message }),
+        }
+    }
+
+    /// Sends all parts of a multipart message. Sends nothing if there are none.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), from the first part; later parts do not wait.
+    pub fn send_multipart<I>(&self, parts: I) -> std::result::Result<(), SendError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Message>,
+    {
+        let mut parts = parts.into_iter().map(Into::into).peekable();
+        while let Some(part) = parts.next() {
+            let more = parts.peek().is_some();
+            self.send_message(part, more, Wait::Block)?;
+        }
+        Ok(())
+    }
+
+    /// Receives one part, waiting as `ZMQ_RCVTIMEO` says. [`Message::more`] tells whether another follows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] after the time-out, [`Error::WrongState`] if the pattern does not allow a
+    /// receive now, [`Error::NotSupported`] if the type does not receive, [`Error::Terminated`].
+    ///
+    /// Source: `zmq_msg_recv`(3).
+    pub fn recv(&self) -> Result<Message> {
+        self.receive_message(Wait::Block)
+    }
+
+    /// As [`recv`](Self::recv), but never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv); [`Error::WouldBlock`] at once.
+    pub fn try_recv(&self) -> Result<Message> {
+        self.receive_message(Wait::Never)
+    }
+
+    fn receive_message(&self, wait: Wait) -> Result<Message> {
+        let mut message = Message::new();
+        let more = self.receive_into(&mut Sink::Message(&mut message), wait)?;
+        message.set_more(more);
+        Ok(message)
+    }
+
+    /// Receives one part into `buffer` and returns its full length; what does not fit is lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    ///
+    /// Source: `zmq_recv`(3).
+    pub fn recv_into(&self, buffer: &mut [u8]) -> Result<usize> {
+        self.receive_slice(buffer, Wait::Block)
+    }
+
+    pub(crate) fn receive_slice(&self, buffer: &mut [u8], wait: Wait) -> Result<usize> {
+        let mut sink = Sink::Slice { buffer, len: 0 };
+        self.receive_into(&mut sink, wait)?;
+        match sink {
+            Sink::Slice { len, .. } => Ok(len),
+            Sink::Message(_) => Ok(0),
+        }
+    }
+
+    /// Receives all parts of a message.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv), from the first part; the others are there with it.
+    pub fn recv_multipart(&self) -> Result<Multipart> {
+        let mut parts = vec![self.recv()?];
+        while parts.last().is_some_and(Message::more) {
+            parts.push(self.recv()?);
+        }
+        Ok(parts)
+    }
+
+    // --- readiness ---
+
+    /// Whether a receive and a send would go on without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Terminated`], [`Error::Closed`].
+    ///
+    /// Source: `ZMQ_EVENTS`.
+    pub fn readiness(&self) -> Result<Readiness> {
+        let mut core = self.enter()?;
+        Ok(core.readiness())
+    }
+
+    /// Closes the socket. What is queued is sent within the linger time. Calls that wait fail with
+    /// [`Error::Closed`].
+    pub fn close(&self) {
+        let mut core = self.lock();
+        if core.closed {
+            return;
+        }
+        core.closed = true;
+        self.monitor.set(0, None);
+        // Pipes that have come but were not taken in must be closed too.
+        let mut news = std::mem::take(&mut core.news);
+        core.seen = self.inbox.collect(&mut news);
+        for item in news.drain(..) {
+            core.take_in(item, &self.inbox);
+        }
+        self.close_endpoints(&mut core);
+        let linger = linger_time(core.options.linger);
+        let indexes: Vec<usize> = core.pipes.indexes().collect();
+        core.direct.give_back();
+        for index in indexes {
+            if let Some(mut pipe) = core.pipes.remove(index) {
+                pipe.close(linger);
+            }
+        }
+        self.context.forget_pending(&self.inbox, None);
+        core.live = None;
+        drop(core);
+        self.inbox.nudge();
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The parts of a multipart message.
+pub type Multipart = Vec<Message>;
+
+/// What a socket can do without waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// A receive.
+    pub readable: bool,
+    /// A send.
+    pub writable: bool,
+}
+
+/// The deadline of a time-out option: milliseconds, −1 for none.
+fn deadline_after(timeout: i32) -> Option<Instant> {
+    u64::try_from(timeout).ok().map(|timeout| Instant::now() + Duration::from_millis(timeout))
+}
+
+/// The value of `ZMQ_LINGER` as a duration; `None` is without end.
+fn linger_time(linger: i32) -> Option<Duration> {
+    u64::try_from(linger).ok().map(Duration::from_millis)
+}
+
+impl Core {
+    fn take_in(&mut self, news: News, inbox: &Arc<Inbox>) {
+        match news {
+            News::Attached(attachment) => self.attach(*attachment, inbox),
+            News::Readable(id) => {
+                let Some(index) = self.pipes.find(id) else { return };
+                let Some(pipe) = self.pipes.get(index) else { return };
+                if self.pattern.ignores_input() {
+                    pipe.discard_input();
+                }
+                let over = pipe.is_over();
+                // A pattern that takes in what it reads (subscriptions) gets the last of it first.
+                if !over || pipe.is_gone() {
+                    self.pattern.readable(&mut self.pipes, index);
+                }
+                if over {
+                    self.detach(index, inbox);
+                }
+            }
+            News::Writable(id) => {
+                if let Some(index) = self.pipes.find(id) {
+                    self.pattern.writable(&mut self.pipes, index);
+                }
+            }
+            News::Reconnected(id, info) => {
+                let Some(index) = self.pipes.find(id) else { return };
+                let Some(pipe) = self.pipes.get(index) else { return };
+                pipe.peer = info;
+                self.pattern.reconnected(&mut self.pipes, index);
+                if let Some(pipe) = self.pipes.get(index) {
+                    pipe.was_connected = true;
+                }
+                self.direct.changed();
+            }
+            News::Disconnected(id) => {
+                if let Some(index) = self.pipes.find(id) {
+                    self.pattern.disconnected(&mut self.pipes, index);
+                    self.direct.changed();
+                }
+            }
+        }
+        self.close_refused(inbox);
+    }
+
+    fn attach(&mut self, attachment: Attachment, inbox: &Arc<Inbox>) {
+        let hwm = match &attachment.link {
+            Link::Inproc(_) => self.options.receive_hwm.saturating_add(self.options.send_hwm),
+            Link::Session(_) => self.options.receive_hwm,
+        };
+        let endpoint = attachment.endpoint;
+        let pipe = PipeEnd::new(attachment, hwm as usize);
+        let id = pipe.id;
+        let index = self.pipes.insert(pipe);
+        self.direct.changed();
+        if let Some(endpoint) = endpoint {
+            self.endpoint_got_pipe(endpoint, id);
+        }
+        if !self.pattern.attached(&mut self.pipes, index) {
+            self.pipes.close_later(index);
+            self.close_refused(inbox);
+        }
+    }
+
+    /// Removes a pipe whose peer is gone.
+    fn detach(&mut self, index: usize, inbox: &Arc<Inbox>) {
+        self.pattern.detached(&mut self.pipes, index);
+        self.direct.forget(index);
+        if let Some(mut pipe) = self.pipes.remove(index) {
+            pipe.close(Some(Duration::ZERO));
+            inbox.free(pipe.id);
+        }
+    }
+
+    /// Closes the pipes that the pattern has asked to have closed.
+    fn close_refused(&mut self, inbox: &Arc<Inbox>) {
+        while let Some(index) = self.pipes.take_to_close() {
+            self.detach(index, inbox);
+        }
+    }
+
+    fn readiness(&mut self) -> Readiness {
+        let mut readable = self.pattern.can_receive(&mut self.pipes);
+        if !readable && self.look_at_leased() {
+            readable = self.pattern.can_receive(&mut self.pipes);
+        }
+        Readiness { readable, writable: self.pattern.can_send(&mut self.pipes) }
+    }
+}

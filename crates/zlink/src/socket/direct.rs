@@ -1,0 +1,281 @@
+//! Waiting for messages on the connections themselves: the application thread's side of the lease.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::{Core, Socket};
+use crate::engine::{Connection, LeaseHolder, ReadTurn};
+use crate::inbox::Inbox;
+use crate::reactor::{Epoll, Events, Interest};
+
+/// A socket with more connections than this leaves the reading to its I/O threads: taking as many leases, and
+/// taking them back, would cost more than the wake-ups saved.
+const MAX_LEASES: usize = 32;
+const INBOX_TOKEN: u64 = u64::MAX;
+
+/// Whether this process and build let application threads do I/O at all (`ZLINK_DIRECT_IO`, cargo feature
+/// `direct-io`).
+pub(crate) fn is_enabled() -> bool {
+    static ENABLED: OnceLock<bool> = OnceLock::new();
+    cfg!(feature = "direct-io")
+        && *ENABLED.get_or_init(|| std::env::var_os("ZLINK_DIRECT_IO").is_none_or(|value| value != "0"))
+}
+
+/// The leases of a socket.
+pub(super) struct Direct {
+    enabled: bool,
+    holder: Option<Arc<LeaseHolder>>,
+    leases: Vec<(usize, Arc<Connection>)>,
+    /// Pipes or connections have come or gone since the leases were taken.
+    stale: bool,
+    /// Revocations seen.
+    seen: u64,
+    events: Option<Events>,
+}
+
+impl Direct {
+    pub(super) fn new() -> Self {
+        Direct {
+            enabled: is_enabled(),
+            holder: None,
+            leases: Vec::new(),
+            stale: false,
+            seen: 0,
+            events: None,
+        }
+    }
+
+    /// Notes that pipes or connections have come or gone.
+    pub(super) fn changed(&mut self) {
+        self.stale = true;
+    }
+
+    /// Forgets a pipe that goes.
+    pub(super) fn forget(&mut self, index: usize) {
+        if let Some(holder) = &self.holder {
+            self.leases.retain(|(leased, connection)| {
+                if *leased == index {
+                    connection.return_lease(holder);
+                }
+                *leased != index
+            });
+        }
+        self.stale = true;
+    }
+
+    /// Gives all leases back.
+    pub(super) fn give_back(&mut self) {
+        if let Some(holder) = &self.holder {
+            for (_, connection) in self.leases.drain(..) {
+                connection.return_lease(holder);
+            }
+        }
+        self.stale = true;
+    }
+
+    /// Leaves all reading to the I/O threads from now on: somebody polls from outside (`ZMQ_FD`).
+    pub(super) fn switch_off(&mut self) {
+        self.give_back();
+        self.enabled = false;
+    }
+
+    fn take_events(&mut self) -> Events {
+        self.events.take().unwrap_or_else(|| Events::with_capacity(MAX_LEASES + 1))
+    }
+}
+
+impl Socket {
+    /// Waits for input or news until `deadline`. Returns whether there may be some.
+    pub(super) fn wait_for_input<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core>,
+        deadline: Option<Instant>,
+    ) -> (MutexGuard<'a, Core>, bool) {
+        core.flush_pipes();
+        let Some(holder) = core.begin_direct_wait(&self.inbox) else {
+            let seen = core.seen;
+            drop(core);
+            let awake = self.inbox.sleep(seen, deadline);
+            return (self.lock(), awake);
+        };
+        if !self.inbox.begin_fd_sleep(core.seen) {
+            core.end_direct_wait(&holder);
+            return (core, true);
+        }
+        let mut events = core.direct.take_events();
+        drop(core);
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // The set and the buffer are valid: nothing but a signal ends the wait early, and then the caller
+        // looks and waits again.
+        let _ = holder.epoll.wait(&mut events, timeout);
+        let mut core = self.lock();
+        core.take_events(&holder, &events, &self.inbox);
+        let awake = !events.is_empty() || deadline.is_none_or(|deadline| Instant::now() < deadline);
+        core.direct.events = Some(events);
+        (core, awake)
+    }
+
+    /// Prepares to wait on a descriptor, for a poll over several sockets. `None`: look at the socket again,
+    /// there is news.
+    ///
+    /// # Errors
+    ///
+    /// The process is out of descriptors.
+    pub(crate) fn begin_poll(&self) -> std::io::Result<Option<PollWait<'_>>> {
+        self.inbox.waker()?;
+        let mut core = self.lock();
+        core.flush_pipes();
+        let holder = core.begin_direct_wait(&self.inbox);
+        if self.inbox.begin_fd_sleep(core.seen) {
+            return Ok(Some(PollWait { socket: self, holder }));
+        }
+        if let Some(holder) = &holder {
+            core.end_direct_wait(holder);
+        }
+        Ok(None)
+    }
+}
+
+/// A wait on a socket's descriptor, from [`Socket::begin_poll`] until it is dropped.
+pub(crate) struct PollWait<'a> {
+    socket: &'a Socket,
+    holder: Option<Arc<LeaseHolder>>,
+}
+
+impl PollWait<'_> {
+    /// The descriptor to wait on, for reading.
+    pub(crate) fn fd(&self) -> std::io::Result<BorrowedFd<'_>> {
+        match &self.holder {
+            Some(holder) => Ok(holder.epoll.as_fd()),
+            None => Ok(self.socket.inbox.waker()?.as_fd()),
+        }
+    }
+}
+
+impl Drop for PollWait<'_> {
+    fn drop(&mut self) {
+        let mut core = self.socket.lock();
+        let Some(holder) = self.holder.take() else {
+            self.socket.inbox.end_fd_sleep(true);
+            return;
+        };
+        let mut events = core.direct.take_events();
+        let _ = holder.epoll.wait(&mut events, Some(Duration::ZERO));
+        core.take_events(&holder, &events, &self.socket.inbox);
+        core.direct.events = Some(events);
+    }
+}
+
+impl Core {
+    /// Writes what has gathered: the thread is about to wait for what the peers answer to it.
+    fn flush_pipes(&mut self) {
+        for (_, pipe) in self.pipes.iter_mut() {
+            pipe.flush();
+        }
+    }
+
+    /// Takes the leases of the socket's connections and announces a wait. `None` if there is nothing to
+    /// lease.
+    fn begin_direct_wait(&mut self, inbox: &Inbox) -> Option<Arc<LeaseHolder>> {
+        if !self.direct.enabled || self.pattern.ignores_input() {
+            return None;
+        }
+        if self.direct.leases.is_empty() && !self.direct.stale {
+            return None;
+        }
+        let holder = self.holder(inbox)?;
+        let valid = holder.begin_wait(&mut self.direct.seen);
+        if !valid || self.direct.stale {
+            self.take_leases(&holder);
+        }
+        if self.direct.leases.is_empty() {
+            self.end_direct_wait(&holder);
+            return None;
+        }
+        Some(holder)
+    }
+
+    fn end_direct_wait(&mut self, holder: &LeaseHolder) {
+        if holder.end_wait() {
+            for (_, connection) in &self.direct.leases {
+                connection.ask_for_review();
+            }
+        }
+    }
+
+    /// Ends a wait and reads what it was ended by.
+    fn take_events(&mut self, holder: &Arc<LeaseHolder>, events: &Events, inbox: &Inbox) {
+        let mut woken = false;
+        for event in events.iter() {
+            if event.token == INBOX_TOKEN {
+                woken = true;
+            } else {
+                self.read_directly(holder, event.token as usize);
+            }
+        }
+        // After the reading, of which other waiting threads are told.
+        inbox.end_fd_sleep(woken);
+        self.end_direct_wait(holder);
+    }
+
+    fn holder(&mut self, inbox: &Inbox) -> Option<Arc<LeaseHolder>> {
+        if self.direct.holder.is_none() {
+            // Out of descriptors: the I/O threads can do without.
+            let epoll = Epoll::new().ok()?;
+            epoll.add(inbox.waker().ok()?.as_fd(), INBOX_TOKEN, Interest::READ).ok()?;
+            self.direct.holder = Some(Arc::new(LeaseHolder::new(epoll)));
+        }
+        self.direct.holder.clone()
+    }
+
+    fn take_leases(&mut self, holder: &Arc<LeaseHolder>) {
+        self.direct.stale = false;
+        let mut connections = Vec::new();
+        for (index, pipe) in self.pipes.iter_mut() {
+            if let Some(connection) = pipe.connection() {
+                connections.push((index, connection));
+            }
+        }
+        if connections.len() > MAX_LEASES {
+            self.direct.give_back();
+            self.direct.stale = false;
+            return;
+        }
+        connections.retain(|(index, connection)| connection.lease(holder, *index as u64));
+        self.direct.leases = connections;
+    }
+
+    fn read_directly(&mut self, holder: &Arc<LeaseHolder>, index: usize) -> ReadTurn {
+        let Some(at) = self.direct.leases.iter().position(|(leased, _)| *leased == index) else {
+            return ReadTurn::Down;
+        };
+        let turn = self.direct.leases[at].1.read_by_holder(holder);
+        match turn {
+            ReadTurn::Data => self.pattern.readable(&mut self.pipes, index),
+            ReadTurn::Empty => {}
+            ReadTurn::Down => {
+                self.direct.leases.swap_remove(at);
+                self.direct.stale = true;
+            }
+        }
+        turn
+    }
+
+    /// Reads what has arrived on leased connections, for a caller that does not wait. Returns whether there
+    /// was something.
+    pub(super) fn look_at_leased(&mut self) -> bool {
+        let Some(holder) = self.direct.holder.clone() else { return false };
+        if self.direct.leases.is_empty() {
+            return false;
+        }
+        holder.visit();
+        let mut any = false;
+        // Backwards: a lease that turns out lost is replaced by the last one.
+        for at in (0..self.direct.leases.len()).rev() {
+            let index = self.direct.leases[at].0;
+            any |= self.read_directly(&holder, index) == ReadTurn::Data;
+        }
+        any
+    }
+}

@@ -1,0 +1,335 @@
+//! Binding and connecting.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use zlink_pipe::{Queue, QueueConfig};
+use zlink_zmtp::handshake::DEFAULT_MAX_COMMAND_SIZE;
+use zlink_zmtp::{HandshakeConfig, SocketType};
+
+use super::direct::is_enabled;
+use super::{Core, Socket, linger_time};
+use crate::attach::{Attachment, Link};
+use crate::context::InprocEnd;
+use crate::engine::{Command, ConnectTo, EndpointId, EngineConfig, IoShared, PipeSide, Port, SessionHandle};
+use crate::error::{Error, Result};
+use crate::inbox::PipeId;
+use crate::monitor::EventKind;
+use crate::option::SocketOptions;
+use crate::transport::{Endpoint, Listener, TransportConfig};
+
+/// Something bound or connected.
+pub(super) struct Record {
+    /// As it was resolved, and as the caller wrote it: unbind and disconnect take either.
+    name: String,
+    given: String,
+    kind: RecordKind,
+}
+
+enum RecordKind {
+    Bound {
+        id: EndpointId,
+        io: Arc<IoShared>,
+    },
+    /// The pipe is there at once, or with the connection (`ZMQ_IMMEDIATE`).
+    Connected {
+        id: EndpointId,
+        io: Arc<IoShared>,
+        pipe: Option<PipeId>,
+    },
+    BoundInproc,
+    ConnectedInproc {
+        pipe: PipeId,
+    },
+}
+
+impl RecordKind {
+    fn is_bound(&self) -> bool {
+        matches!(self, RecordKind::Bound { .. } | RecordKind::BoundInproc)
+    }
+}
+
+impl Socket {
+    /// Accepts connections at `endpoint`: `tcp://interface:port`, `ipc://path` or `inproc://name`. A port of
+    /// `*` or 0 is chosen by the system; [`last_endpoint`](Self::last_endpoint) tells which.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Endpoint`] if the endpoint is not well formed or its transport unknown,
+    /// [`Error::AddressInUse`] and [`Error::Os`] if it cannot be bound.
+    ///
+    /// Source: `zmq_bind`(3).
+    pub fn bind(&self, endpoint: &str) -> Result<()> {
+        let mut core = self.enter()?;
+        let parsed = Endpoint::for_bind(endpoint)?;
+        let (name, kind) = match &parsed {
+            Endpoint::Inproc(name) => {
+                let end = self.inproc_end(&core.options);
+                self.context.bind_inproc(name, end)?;
+                // Connects that waited for the name have posted news already.
+                self.take_news(&mut core)?;
+                (parsed.to_string(), RecordKind::BoundInproc)
+            }
+            Endpoint::Tcp(_) | Endpoint::Ipc(_) => {
+                let io = self.context.choose_io_thread(core.options.affinity)?;
+                let config = self.engine_config(&core.options);
+                let listener = Listener::bind(&parsed, &config.transport).map_err(|error| {
+                    self.monitor.emit(EventKind::BindFailed, error.errno() as u32, endpoint);
+                    Error::from(error)
+                })?;
+                let name = listener.local_endpoint().to_owned();
+                let fd = listener.as_fd().as_raw_fd() as u32;
+                self.monitor.emit(EventKind::Listening, fd, &name);
+                let id = EndpointId::new();
+                io.post(Command::Listen { id, listener: Box::new(listener), port: self.port(config) });
+                (name, RecordKind::Bound { id, io })
+            }
+        };
+        core.last_endpoint.clone_from(&name);
+        core.endpoints.push(Record { name, given: endpoint.to_owned(), kind });
+        Ok(())
+    }
+
+    /// Connects to `endpoint`, in the background, and again whenever the connection is lost. What is sent
+    /// meanwhile is queued, unless `ZMQ_IMMEDIATE` is set. Both sides of `inproc` may come first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Endpoint`] if the endpoint is not well formed or its transport unknown.
+    ///
+    /// Source: `zmq_connect`(3).
+    pub fn connect(&self, endpoint: &str) -> Result<()> {
+        let mut core = self.enter()?;
+        let parsed = Endpoint::for_connect(endpoint)?;
+        let name = parsed.to_string();
+        let kind = match parsed {
+            Endpoint::Inproc(name) => {
+                let end = self.inproc_end(&core.options);
+                let pipe = self.inbox.reserve();
+                let attachment = self.context.connect_inproc(&name, &end, pipe);
+                core.attach(attachment, &self.inbox);
+                RecordKind::ConnectedInproc { pipe }
+            }
+            endpoint @ (Endpoint::Tcp(_) | Endpoint::Ipc(_)) => self.connect_remote(&mut core, endpoint)?,
+        };
+        core.last_endpoint.clone_from(&name);
+        core.endpoints.push(Record { name, given: endpoint.to_owned(), kind });
+        Ok(())
+    }
+
+    fn connect_remote(&self, core: &mut Core, endpoint: Endpoint) -> Result<RecordKind> {
+        let io = self.context.choose_io_thread(core.options.affinity)?;
+        let config = self.engine_config(&core.options);
+        let handle = SessionHandle::new(Arc::clone(&io));
+        let id = EndpointId::new();
+        let side = (!config.immediate).then(|| PipeSide {
+            id: self.inbox.reserve(),
+            out: Arc::new(Queue::new(config.out)),
+            inward: Arc::new(Queue::new(config.inward)),
+        });
+        let pipe = side.as_ref().map(|side| side.id);
+        if let Some(side) = &side {
+            let attachment = Attachment {
+                id: side.id,
+                out: Arc::clone(&side.out),
+                inward: Arc::clone(&side.inward),
+                link: Link::Session(Arc::clone(&handle)),
+                peer: None,
+                endpoint: Some(id),
+            };
+            core.attach(attachment, &self.inbox);
+        }
+        let to = Box::new(ConnectTo { id, endpoint, pipe: side });
+        io.post(Command::Connect { to, port: self.port(config), handle });
+        Ok(RecordKind::Connected { id, io, pipe })
+    }
+
+    /// Accepts no more connections at `endpoint`; those that stand go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchEndpoint`] if it is not bound.
+    ///
+    /// Source: `zmq_unbind`(3).
+    pub fn unbind(&self, endpoint: &str) -> Result<()> {
+        self.forget_endpoint(endpoint, true)
+    }
+
+    /// Ends a connect: what is queued is sent within the linger time, what arrived and was not read is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchEndpoint`] if it is not connected.
+    ///
+    /// Source: `zmq_disconnect`(3).
+    pub fn disconnect(&self, endpoint: &str) -> Result<()> {
+        self.forget_endpoint(endpoint, false)
+    }
+
+    fn forget_endpoint(&self, endpoint: &str, bound: bool) -> Result<()> {
+        let mut core = self.enter()?;
+        // An endpoint that could never be bound or connected is another mistake than one that is not.
+        let parsed =
+            if bound { Endpoint::for_bind(endpoint)? } else { Endpoint::for_connect(endpoint)? }.to_string();
+        let at = core
+            .endpoints
+            .iter()
+            .position(|record| {
+                record.kind.is_bound() == bound
+                    && [&record.name, &record.given]
+                        .into_iter()
+                        .any(|name| *name == parsed || name == endpoint)
+            })
+            .ok_or(Error::NoSuchEndpoint)?;
+        let record = core.endpoints.remove(at);
+        let linger = linger_time(core.options.linger);
+        self.close_record(&mut core, record, linger);
+        Ok(())
+    }
+
+    fn close_record(&self, core: &mut Core, record: Record, linger: Option<Duration>) {
+        match record.kind {
+            RecordKind::Bound { id, io } => io.post(Command::CloseEndpoint(id)),
+            RecordKind::Connected { id, io, pipe } => match pipe.and_then(|pipe| core.pipes.find(pipe)) {
+                Some(index) => core.close_pipe(index, linger, &self.inbox),
+                None => io.post(Command::CloseEndpoint(id)),
+            },
+            RecordKind::BoundInproc => {
+                let name = record.name.trim_start_matches("inproc://");
+                self.context.unbind_inproc(name, &self.inbox);
+            }
+            RecordKind::ConnectedInproc { pipe } => {
+                self.context.forget_pending(&self.inbox, Some(pipe));
+                if let Some(index) = core.pipes.find(pipe) {
+                    core.close_pipe(index, linger, &self.inbox);
+                }
+            }
+        }
+    }
+
+    /// Ends all endpoints of a socket that closes; its pipes are closed after them.
+    pub(super) fn close_endpoints(&self, core: &mut Core) {
+        for record in std::mem::take(&mut core.endpoints) {
+            match &record.kind {
+                RecordKind::Bound { id, io } | RecordKind::Connected { id, io, pipe: None } => {
+                    io.post(Command::CloseEndpoint(*id));
+                }
+                RecordKind::BoundInproc => {
+                    let name = record.name.trim_start_matches("inproc://");
+                    self.context.unbind_inproc(name, &self.inbox);
+                }
+                RecordKind::Connected { .. } | RecordKind::ConnectedInproc { .. } => {}
+            }
+        }
+    }
+
+    fn port(&self, config: EngineConfig) -> Arc<Port> {
+        Arc::new(Port {
+            inbox: Arc::clone(&self.inbox),
+            config,
+            monitor: Arc::clone(&self.monitor),
+            counters: Arc::clone(&self.counters),
+            live: self.context.live(),
+        })
+    }
+
+    fn inproc_end(&self, options: &SocketOptions) -> InprocEnd {
+        InprocEnd {
+            inbox: Arc::clone(&self.inbox),
+            socket_type: self.socket_type,
+            routing_id: options.routing_id.clone(),
+            send_hwm: options.send_hwm as usize,
+            receive_hwm: options.receive_hwm as usize,
+            conflate: self.conflates(options),
+        }
+    }
+
+    /// Conflation is for types whose messages stand alone.
+    fn conflates(&self, options: &SocketOptions) -> bool {
+        use SocketType::{Dealer, Pub, Pull, Push, Sub};
+        options.conflate && matches!(self.socket_type, Dealer | Pub | Pull | Push | Sub)
+    }
+
+    fn engine_config(&self, options: &SocketOptions) -> EngineConfig {
+        let millis = |value: i32| Duration::from_millis(u64::try_from(value).unwrap_or(0));
+        let some_millis = |value: i32| (value > 0).then(|| millis(value));
+        let heartbeat_interval = millis(options.heartbeat_interval);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let queue = QueueConfig {
+            hwm: options.send_hwm as usize,
+            conflate: self.conflates(options),
+            direct: is_enabled(),
+            gather: match options.write_batching {
+                0 => Some(false),
+                1 => Some(true),
+                _ => None,
+            },
+            batch_bytes: (options.batch_max_bytes.max(options.out_batch_size)) as usize,
+            batch_messages: options.batch_max_messages as usize,
+        };
+        EngineConfig {
+            socket_type: self.socket_type,
+            transport: TransportConfig {
+                ipv6: options.ipv6,
+                backlog: options.backlog,
+                send_buffer: options.send_buffer,
+                receive_buffer: options.receive_buffer,
+                tos: options.tos,
+                priority: options.priority,
+                tcp_keepalive: options.tcp_keepalive,
+                tcp_keepalive_cnt: options.tcp_keepalive_count,
+                tcp_keepalive_idle: options.tcp_keepalive_idle,
+                tcp_keepalive_interval: options.tcp_keepalive_interval,
+                tcp_max_rt: options.tcp_max_retransmit,
+                bind_to_device: options.device().map(text),
+                busy_poll: options.busy_poll,
+                use_fd: options.use_fd,
+            },
+            handshake: HandshakeConfig {
+                socket_type: self.socket_type,
+                routing_id: options.routing_id.clone(),
+                metadata: options.metadata.iter().map(|(name, value)| (text(name), value.clone())).collect(),
+                max_command_size: DEFAULT_MAX_COMMAND_SIZE,
+                as_server: false,
+            },
+            handshake_timeout: some_millis(options.handshake_interval),
+            connect_timeout: some_millis(options.connect_timeout),
+            reconnect_interval: u64::try_from(options.reconnect_interval).ok().map(Duration::from_millis),
+            reconnect_interval_max: millis(options.reconnect_interval_max),
+            heartbeat_interval,
+            heartbeat_ttl: millis(options.heartbeat_ttl),
+            heartbeat_timeout: match options.heartbeat_timeout {
+                -1 => heartbeat_interval,
+                timeout => millis(timeout),
+            },
+            max_message_size: u64::try_from(options.max_message_size).ok(),
+            immediate: options.immediate,
+            out: queue,
+            inward: QueueConfig { hwm: options.receive_hwm as usize, direct: false, ..queue },
+            in_batch: options.in_batch_size as usize,
+        }
+    }
+}
+
+impl Core {
+    /// Notes the pipe of a connect that was made with its connection.
+    pub(super) fn endpoint_got_pipe(&mut self, endpoint: EndpointId, pipe: PipeId) {
+        for record in &mut self.endpoints {
+            if let RecordKind::Connected { id, pipe: slot, .. } = &mut record.kind
+                && *id == endpoint
+            {
+                *slot = Some(pipe);
+            }
+        }
+    }
+
+    fn close_pipe(&mut self, index: usize, linger: Option<Duration>, inbox: &Arc<crate::inbox::Inbox>) {
+        self.pattern.detached(&mut self.pipes, index);
+        self.direct.forget(index);
+        if let Some(mut pipe) = self.pipes.remove(index) {
+            pipe.close(linger);
+            inbox.free(pipe.id);
+        }
+    }
+}
