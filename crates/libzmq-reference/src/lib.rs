@@ -1,1 +1,38 @@
-//! Under construction.
+//! libzmq 4.3.5 as a shared object: what zlink is measured and tested against.
+//!
+//! The build script compiles the sources in the `zeromq-src` package as upstream's Release
+//! configuration does on Linux (`-O3 -DNDEBUG`, epoll, eventfd, WebSocket), whatever the cargo
+//! profile, with the draft API and without libsodium. The result has the SONAME `libzmq.so.5`.
+//!
+//! Nothing is linked into the program that uses this crate: load [`shared_object`] at run time, or
+//! compile C against [`include_dir`] and link [`library_dir`]. The paths lie in cargo's build folder and
+//! hold as long as it does.
+
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+/// The shared object itself, `libzmq.so.5`.
+pub fn shared_object() -> &'static Path {
+    Path::new(env!("LIBZMQ_REFERENCE_SO"))
+}
+
+/// The folder that holds `libzmq.so.5` and, for the linker's `-lzmq`, `libzmq.so`.
+pub fn library_dir() -> &'static Path {
+    shared_object().parent().expect("the build script puts the library into a folder")
+}
+
+/// The root of libzmq's source tree.
+pub fn vendor_dir() -> &'static Path {
+    Path::new(env!("LIBZMQ_REFERENCE_VENDOR"))
+}
+
+/// The folder of libzmq's own public header, `zmq.h`.
+pub fn include_dir() -> &'static Path {
+    Path::new(concat!(env!("LIBZMQ_REFERENCE_VENDOR"), "/include"))
+}
+
+/// The folder of libzmq's own performance programs, `local_lat.cpp` and the others.
+pub fn perf_sources() -> &'static Path {
+    Path::new(concat!(env!("LIBZMQ_REFERENCE_VENDOR"), "/perf"))
+}

@@ -1,0 +1,106 @@
+//! zlink's own Rust API.
+//!
+//! Sends what the C functions send, a fresh message of the given size, and receives into a message.
+
+use std::io;
+
+use super::{Library, Socket, SocketOptions};
+
+/// A context of the `zlink` crate.
+pub(crate) struct RustLibrary(zlink::Context);
+
+impl RustLibrary {
+    pub(crate) fn new() -> Self {
+        Self(zlink::Context::new())
+    }
+}
+
+fn other(error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+fn socket_type(number: i32) -> io::Result<zlink::SocketType> {
+    use zlink::SocketType as Type;
+    Ok(match number {
+        0 => Type::Pair,
+        2 => Type::Sub,
+        3 => Type::Req,
+        4 => Type::Rep,
+        5 => Type::Dealer,
+        6 => Type::Router,
+        7 => Type::Pull,
+        8 => Type::Push,
+        9 => Type::XPub,
+        _ => return Err(io::ErrorKind::Unsupported.into()),
+    })
+}
+
+/// One socket, and the bytes it sends fresh messages from.
+pub(crate) struct RustSocket {
+    socket: zlink::Socket,
+    source: Vec<u8>,
+}
+
+impl Library for RustLibrary {
+    type Socket = RustSocket;
+
+    fn version(&self) -> String {
+        "Rust API".into()
+    }
+
+    fn socket(&self, number: i32, options: SocketOptions) -> io::Result<RustSocket> {
+        let socket = self.0.socket(socket_type(number)?).map_err(other)?;
+        if let Some(hwm) = options.hwm {
+            socket.set_send_hwm(hwm).map_err(other)?;
+            socket.set_receive_hwm(hwm).map_err(other)?;
+        }
+        Ok(RustSocket { socket, source: Vec::new() })
+    }
+}
+
+impl Socket for RustSocket {
+    type Message = zlink::Message;
+
+    fn bind(&mut self, endpoint: &str) -> io::Result<String> {
+        self.socket.bind(endpoint).map_err(other)?;
+        self.socket.last_endpoint().map_err(other)
+    }
+
+    fn connect(&mut self, endpoint: &str) -> io::Result<()> {
+        self.socket.connect(endpoint).map_err(other)
+    }
+
+    fn await_subscription(&mut self) -> io::Result<()> {
+        self.socket.recv().map(drop).map_err(other)
+    }
+
+    fn message(&self, size: usize) -> io::Result<zlink::Message> {
+        Ok(zlink::Message::from(vec![0; size]))
+    }
+
+    fn empty(&self, _largest: usize) -> io::Result<zlink::Message> {
+        self.message(0)
+    }
+
+    #[inline]
+    fn send(&mut self, message: &mut zlink::Message, more: bool) -> io::Result<()> {
+        if more {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.socket.send(std::mem::take(message)).map_err(other)
+    }
+
+    #[inline]
+    fn send_fresh(&mut self, size: usize) -> io::Result<()> {
+        if self.source.len() != size {
+            self.source.resize(size, 0);
+        }
+        self.socket.send(self.source.as_slice()).map_err(other)
+    }
+
+    #[inline]
+    fn recv(&mut self, message: &mut zlink::Message) -> io::Result<usize> {
+        *message = self.socket.recv().map_err(other)?;
+        Ok(message.len())
+    }
+}

@@ -1,0 +1,177 @@
+//! Runs cells × engines × rounds, interleaved, and keeps every figure.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Cell;
+use crate::engine::{Engine, EngineKind, REFERENCE, REFERENCE_AGAIN};
+use crate::runner::{self, Figures, RunError, Settings};
+use crate::stats::{Metric, noise};
+use crate::system::Environment;
+
+/// An engine that has timed out this often is not tried again: each time costs the whole limit.
+const TIMEOUTS_ALLOWED: usize = 3;
+
+/// What one engine did in one cell.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) engine: String,
+    /// One entry a round, in order.
+    pub(crate) runs: Vec<Figures>,
+    /// Why the engine has no result here. Runs before the failure are kept, but not compared.
+    pub(crate) failure: Option<String>,
+    /// Why there is nothing to measure; not a failure.
+    pub(crate) not_applicable: Option<String>,
+}
+
+impl Row {
+    /// The runs, if all of them succeeded.
+    pub(crate) fn complete(&self) -> Option<&[Figures]> {
+        (self.failure.is_none() && !self.runs.is_empty()).then_some(self.runs.as_slice())
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CellResult {
+    pub(crate) cell: Cell,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl CellResult {
+    pub(crate) fn row(&self, engine: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.engine == engine)
+    }
+
+    /// The median of `engine` divided by that of the reference.
+    pub(crate) fn ratio(&self, engine: &str, metric: Metric) -> Option<f64> {
+        metric.ratio(self.row(engine)?.complete()?, self.row(REFERENCE)?.complete()?)
+    }
+
+    /// How far the two measurements of the reference lie apart.
+    pub(crate) fn noise(&self, metric: Metric) -> Option<f64> {
+        self.ratio(REFERENCE_AGAIN, metric).map(noise)
+    }
+}
+
+/// Everything a report is made from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SuiteResult {
+    pub(crate) name: String,
+    /// The arguments it was started with.
+    pub(crate) command: String,
+    pub(crate) environment: Environment,
+    pub(crate) settings: Settings,
+    /// Name, and what the engine says about itself or where it lies.
+    pub(crate) engines: Vec<(String, String)>,
+    pub(crate) cells: Vec<CellResult>,
+}
+
+impl SuiteResult {
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&Cell, &Row, &str)> {
+        self.cells.iter().flat_map(|result| {
+            result
+                .rows
+                .iter()
+                .filter_map(|row| row.failure.as_deref().map(|failure| (&result.cell, row, failure)))
+        })
+    }
+}
+
+/// Runs everything. Failures of engines become part of the result.
+pub(crate) fn run(
+    name: &str,
+    cells: Vec<Cell>,
+    engines: &[Engine],
+    settings: &Settings,
+    environment: Environment,
+) -> SuiteResult {
+    let progress = progress_bar(cells.len() * engines.len() * settings.runs);
+    let mut results: Vec<CellResult> = cells
+        .into_iter()
+        .map(|cell| {
+            let rows = engines.iter().map(|engine| new_row(engine, &cell)).collect();
+            CellResult { cell, rows }
+        })
+        .collect();
+    let mut timeouts: BTreeMap<usize, usize> = BTreeMap::new();
+    for round in 0..settings.runs {
+        for result in &mut results {
+            for turn in 0..engines.len() {
+                // Every round starts with another engine, so that none always follows the same one.
+                let index = (turn + round) % engines.len();
+                progress.inc(1);
+                let row = &mut result.rows[index];
+                if row.failure.is_some() || row.not_applicable.is_some() {
+                    continue;
+                }
+                let tired = timeouts.entry(index).or_default();
+                if *tired >= TIMEOUTS_ALLOWED {
+                    row.failure = Some(format!("not tried after {tired} timeouts elsewhere"));
+                    continue;
+                }
+                progress.set_message(format!("{} · {}", result.cell, engines[index].name));
+                match runner::run(&engines[index], &result.cell, settings) {
+                    Ok(figures) => row.runs.push(figures),
+                    Err(RunError::TimedOut(reason)) => {
+                        *tired += 1;
+                        row.failure = Some(format!("timed out: {reason}"));
+                    }
+                    Err(RunError::Failed(reason)) => row.failure = Some(reason),
+                }
+            }
+        }
+    }
+    progress.finish_and_clear();
+    let engines = engines.iter().map(|engine| describe(engine, &results)).collect();
+    SuiteResult {
+        name: name.into(),
+        command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+        environment,
+        settings: settings.clone(),
+        engines,
+        cells: results,
+    }
+}
+
+fn new_row(engine: &Engine, cell: &Cell) -> Row {
+    let failure = match &engine.kind {
+        EngineKind::Unavailable(reason) => Some(reason.clone()),
+        _ => None,
+    };
+    Row {
+        engine: engine.name.clone(),
+        runs: Vec::new(),
+        failure,
+        not_applicable: engine.does_not_apply(cell).map(str::to_owned),
+    }
+}
+
+fn describe(engine: &Engine, results: &[CellResult]) -> (String, String) {
+    let version = results
+        .iter()
+        .filter_map(|result| result.row(&engine.name)?.runs.first())
+        .map(|figures| figures.version.clone())
+        .next();
+    let about = match (&engine.kind, version) {
+        (EngineKind::Unavailable(reason), _) => reason.clone(),
+        (EngineKind::Library(_), Some(version)) => format!("C functions, version {version}"),
+        (_, Some(version)) => version,
+        (_, None) => "no run".into(),
+    };
+    (engine.name.clone(), about)
+}
+
+fn progress_bar(steps: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(steps as u64);
+    // No steady tick: the bar is drawn between runs only, never while one is measured.
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}

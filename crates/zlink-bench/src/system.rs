@@ -1,0 +1,187 @@
+//! The machine and the process: where a run takes place and what it used.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use serde::{Deserialize, Serialize};
+
+/// CPU time and context switches of this process, all threads together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    cpu: Duration,
+    switches: u64,
+}
+
+impl Usage {
+    pub(crate) fn now() -> io::Result<Self> {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).map_err(io::Error::from)?;
+        let time = |value: nix::sys::time::TimeVal| {
+            Duration::from_micros(
+                u64::try_from(value.tv_sec()).unwrap_or(0) * 1_000_000
+                    + u64::try_from(value.tv_usec()).unwrap_or(0),
+            )
+        };
+        let count = |value: i64| u64::try_from(value).unwrap_or(0);
+        Ok(Self {
+            cpu: time(usage.user_time()) + time(usage.system_time()),
+            switches: count(usage.voluntary_context_switches()) + count(usage.involuntary_context_switches()),
+        })
+    }
+
+    /// CPU nanoseconds and context switches since `earlier`.
+    pub(crate) fn since(self, earlier: Self) -> (u64, u64) {
+        (
+            self.cpu.saturating_sub(earlier.cpu).as_nanos() as u64,
+            self.switches.saturating_sub(earlier.switches),
+        )
+    }
+}
+
+/// The largest resident set this process has had, in KiB (`VmHWM`).
+pub(crate) fn peak_rss_kib() -> io::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    parse_peak_rss(&status).ok_or_else(|| io::Error::other("/proc/self/status has no VmHWM"))
+}
+
+fn parse_peak_rss(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// The CPUs this process may run on, in order.
+pub(crate) fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
+/// Keeps the calling thread, and the threads it will start, on one CPU.
+pub(crate) fn pin_to(cpu: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// What a report says about where and when it was made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Environment {
+    pub(crate) date: String,
+    pub(crate) commit: String,
+    pub(crate) kernel: String,
+    pub(crate) cpu: String,
+    pub(crate) cpus: usize,
+    pub(crate) load: String,
+}
+
+impl Environment {
+    pub(crate) fn collect(workspace: &Path) -> Self {
+        let uname = rustix::system::uname();
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self {
+            date: format_utc(seconds),
+            commit: commit(workspace),
+            kernel: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
+            cpu: fs::read_to_string("/proc/cpuinfo")
+                .ok()
+                .and_then(|text| parse_cpu_model(&text))
+                .unwrap_or_else(|| uname.machine().to_string_lossy().into_owned()),
+            cpus: allowed_cpus().map_or(0, |cpus| cpus.len()),
+            load: fs::read_to_string("/proc/loadavg").map_or_else(
+                |_| "unknown".into(),
+                |text| text.split_whitespace().take(3).collect::<Vec<_>>().join(" "),
+            ),
+        }
+    }
+}
+
+fn parse_cpu_model(cpuinfo: &str) -> Option<String> {
+    cpuinfo
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.trim() == "model name")
+        .map(|(_, value)| value.trim().to_owned())
+}
+
+/// The commit that is checked out, with a mark if tracked files differ from it.
+fn commit(workspace: &Path) -> String {
+    let git = |arguments: &[&str]| {
+        Command::new("git")
+            .arg("-C")
+            .arg(workspace)
+            .args(arguments)
+            .output()
+            .ok()
+            .filter(|output| output.status.success())
+            .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(hash) = git(&["rev-parse", "--short=12", "HEAD"]) else {
+        return "unknown".into();
+    };
+    match git(&["status", "--porcelain", "--untracked-files=no"]) {
+        Some(changes) if changes.is_empty() => hash,
+        _ => format!("{hash} with local changes"),
+    }
+}
+
+/// Seconds since 1970 as `2026-01-31 23:59:59 UTC`.
+fn format_utc(seconds: u64) -> String {
+    let (mut days, rest) = (seconds / 86_400, seconds % 86_400);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02} {:02}:{:02}:{:02} UTC", days + 1, rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_right_around_leap_days_and_year_ends() {
+        assert_eq!(format_utc(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(format_utc(951_782_399), "2000-02-28 23:59:59 UTC");
+        assert_eq!(format_utc(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(format_utc(1_709_251_200), "2024-03-01 00:00:00 UTC");
+        assert_eq!(format_utc(1_767_225_599), "2025-12-31 23:59:59 UTC");
+    }
+
+    #[test]
+    fn the_peak_resident_set_is_read_from_the_status_file() {
+        assert_eq!(parse_peak_rss("VmPeak:\t 9 kB\nVmHWM:\t    5432 kB\n"), Some(5432));
+        assert_eq!(parse_peak_rss("VmRSS: 1 kB\n"), None);
+        assert!(peak_rss_kib().expect("Linux has the status file") > 0);
+    }
+
+    #[test]
+    fn the_cpu_model_is_the_first_one_listed() {
+        let text = "processor\t: 0\nmodel name\t: A Chip @ 3 GHz\n\nmodel name\t: Another\n";
+        assert_eq!(parse_cpu_model(text).as_deref(), Some("A Chip @ 3 GHz"));
+        assert_eq!(parse_cpu_model("processor : 0\n"), None);
+    }
+
+    #[test]
+    fn usage_grows_when_the_process_works() {
+        let before = Usage::now().expect("getrusage works");
+        let mut state = 1_u64;
+        while Usage::now().expect("getrusage works").cpu == before.cpu {
+            state = std::hint::black_box(state.wrapping_mul(6364136223846793005) + 1);
+        }
+        assert!(Usage::now().expect("getrusage works").since(before).0 > 0, "{state}");
+    }
+}
