@@ -402,9 +402,12 @@ impl Session {
         if let Some(connector) = &mut self.connector {
             connector.pause = config.reconnect_interval.unwrap_or_default();
         }
+        // Before anybody else can read: these bytes come first.
+        connection.feed(rest);
         self.handle.set_connection(Some(Arc::clone(&connection)));
         // From here on the pipe has a connection, and this thread its writer token.
         side.out.attach();
+        let side_id = side.id;
         let news = match self.pipe.replace(side.clone()) {
             Some(_) => News::Reconnected(side.id, info),
             None => News::Attached(Box::new(Attachment {
@@ -417,10 +420,13 @@ impl Session {
             })),
         };
         self.port.inbox.post(news);
+        if !rest.is_empty() {
+            // News of what was fed came before that of the pipe, to nobody.
+            self.port.inbox.post(News::Readable(side_id));
+        }
         self.ever_connected = true;
         self.phase = Phase::Running { connection: Arc::clone(&connection), heartbeat };
         self.schedule_heartbeat(thread);
-        connection.feed(rest);
         self.write_with_token(thread)
     }
 

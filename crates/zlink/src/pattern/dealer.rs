@@ -61,3 +61,111 @@ impl Pattern for Dealer {
         self.probe = options.probe_router;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::testing::{Rig, blocked};
+
+    fn rig() -> Rig {
+        Rig::new(Box::new(Dealer::default()))
+    }
+
+    #[test]
+    fn messages_go_to_peers_in_turn() {
+        let mut rig = rig();
+        let mut peers = [rig.attach(""), rig.attach(""), rig.attach("")];
+        for round in ["1", "2"] {
+            for _ in &peers {
+                rig.send(&[round, "more"]).unwrap();
+            }
+            for peer in &mut peers {
+                assert_eq!(peer.receive(), [round, "more"]);
+            }
+        }
+    }
+
+    #[test]
+    fn messages_come_from_peers_in_turn() {
+        let mut rig = rig();
+        let mut peers = [rig.attach(""), rig.attach(""), rig.attach("")];
+        for (peer, name) in peers.iter_mut().zip(["a", "b", "c"]) {
+            peer.send(&[name, "1"]);
+            peer.send(&[name, "2"]);
+        }
+        for number in ["1", "2"] {
+            for name in ["a", "b", "c"] {
+                assert_eq!(rig.receive().unwrap(), [name, number]);
+            }
+        }
+        assert!(!rig.can_receive() && blocked(&rig.receive()));
+    }
+
+    #[test]
+    fn a_peer_that_goes_does_not_disturb_a_message_from_another() {
+        let mut rig = rig();
+        let (before, mut reading, after) = (rig.attach(""), rig.attach(""), rig.attach(""));
+        reading.send(&["1", "2", "3"]);
+        rig.deliver();
+        assert!(rig.receive_part().unwrap().1);
+        rig.detach(&before);
+        rig.detach(&after);
+        assert_eq!(rig.receive().unwrap(), ["2", "3"]);
+    }
+
+    #[test]
+    fn a_full_peer_is_passed_over_until_it_has_room() {
+        let mut rig = rig();
+        rig.hwm = 1;
+        let (mut slow, mut fast) = (rig.attach(""), rig.attach(""));
+        rig.send(&["1"]).unwrap();
+        for number in ["2", "3", "4"] {
+            rig.send(&[number]).unwrap();
+            assert_eq!(fast.receive(), [number]);
+        }
+        rig.send(&["5"]).unwrap();
+        assert!(!rig.can_send() && blocked(&rig.send(&["6"])));
+        assert_eq!(slow.receive(), ["1"]);
+        rig.send(&["6", "6"]).unwrap();
+        assert_eq!(slow.receive(), ["6", "6"]);
+    }
+
+    #[test]
+    fn a_message_under_way_stays_with_its_peer_while_others_come_and_go() {
+        let mut rig = rig();
+        let (first, mut second, third) = (rig.attach(""), rig.attach(""), rig.attach(""));
+        rig.send(&["to the first"]).unwrap();
+        rig.send_part("a", true).unwrap();
+        rig.detach(&first);
+        rig.detach(&third);
+        rig.attach("");
+        rig.send_part("b", true).unwrap();
+        rig.send_part("c", false).unwrap();
+        assert_eq!(second.receive(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn the_rest_of_a_message_is_dropped_when_its_peer_goes() {
+        let mut rig = rig();
+        let mut first = rig.attach("");
+        rig.send_part("half", true).unwrap();
+        first.close();
+        rig.deliver();
+        let mut second = rig.attach("");
+        assert!(rig.can_send());
+        rig.send_part("whole", true).unwrap();
+        rig.send_part("message", false).unwrap();
+        rig.send(&["next"]).unwrap();
+        assert_eq!(second.receive(), ["next"]);
+        assert!(second.try_receive().is_none());
+    }
+
+    #[test]
+    fn new_peers_are_probed_on_request() {
+        let mut rig = rig();
+        rig.configure(|options| options.probe_router = true);
+        let mut peer = rig.attach("");
+        rig.send(&["hi"]).unwrap();
+        assert_eq!([peer.receive(), peer.receive()], [[""], ["hi"]]);
+    }
+}

@@ -9,8 +9,6 @@ pub(super) struct FairQueue {
     /// Pipes that may have input, in turn.
     active: Vec<usize>,
     current: usize,
-    /// A multipart message is under way, from `active[current]`.
-    more: bool,
 }
 
 impl FairQueue {
@@ -21,11 +19,9 @@ impl FairQueue {
     }
 
     pub(super) fn remove(&mut self, pipe: usize) {
-        let Some(at) = self.active.iter().position(|&active| active == pipe) else { return };
-        if at == self.current {
-            self.more = false;
+        if let Some(at) = self.active.iter().position(|&active| active == pipe) {
+            self.take_out(at);
         }
-        self.take_out(at);
     }
 
     fn take_out(&mut self, at: usize) {
@@ -60,23 +56,47 @@ impl FairQueue {
     ) -> Result<(usize, bool), Refusal> {
         let pipe = self.next_pipe(pipes).ok_or(Refusal::Blocked)?;
         let more = pipes.read(pipe, sink);
-        self.passed(more);
+        self.passed(pipes, more);
         Ok((pipe, more))
     }
 
-    /// Notes that a part was read from the pipe that `next_pipe` named.
+    /// Notes that a part was read from, or dropped at, the pipe that `next_pipe` named.
     #[inline]
-    pub(super) fn passed(&mut self, more: bool) {
-        self.more = more;
-        if !more {
-            self.current += 1;
-            if self.current >= self.active.len() {
-                self.current = 0;
-            }
+    pub(super) fn passed(&mut self, pipes: &mut Pipes, more: bool) {
+        if more {
+            return;
+        }
+        if let Some(&pipe) = self.active.get(self.current) {
+            close_if_over(pipes, pipe);
+        }
+        self.current += 1;
+        if self.current >= self.active.len() {
+            self.current = 0;
         }
     }
 
+    /// Drops what is left of the message at the pipe that `next_pipe` named.
+    pub(super) fn drop_message(&mut self, pipes: &mut Pipes, pipe: usize) {
+        let Some(end) = pipes.get(pipe) else { return };
+        while let Some((_, more)) = end.peek() {
+            end.skip();
+            if !more {
+                break;
+            }
+        }
+        self.passed(pipes, false);
+    }
+
     pub(super) fn can_receive(&mut self, pipes: &mut Pipes) -> bool {
-        self.more || self.next_pipe(pipes).is_some()
+        self.next_pipe(pipes).is_some()
+    }
+}
+
+/// Has the pipe closed if its peer is gone and what was just read is the last of its messages: no news will
+/// tell of that.
+#[inline]
+pub(super) fn close_if_over(pipes: &mut Pipes, pipe: usize) {
+    if pipes.get(pipe).is_some_and(|end| end.is_gone() && !end.has_input()) {
+        pipes.close_later(pipe);
     }
 }

@@ -5,11 +5,20 @@
 //! without input or room leaves it alone until then.
 
 mod dealer;
+mod distributor;
 mod fair_queue;
 mod load_balancer;
 mod pair;
+mod publish;
 mod pull;
 mod push;
+mod rep;
+mod req;
+mod router;
+mod subscribe;
+mod subscriptions;
+#[cfg(test)]
+mod testing;
 
 use zlink_pipe::Body;
 use zlink_zmtp::SocketType;
@@ -94,9 +103,16 @@ pub(crate) trait Pattern: Send {
 pub(crate) fn new(socket_type: SocketType) -> Option<Box<dyn Pattern>> {
     Some(match socket_type {
         SocketType::Pair => Box::new(pair::Pair::default()),
+        SocketType::Req => Box::new(req::Req::default()),
+        SocketType::Rep => Box::new(rep::Rep::default()),
         SocketType::Dealer => Box::new(dealer::Dealer::default()),
+        SocketType::Router => Box::new(router::Router::default()),
         SocketType::Push => Box::new(push::Push::default()),
         SocketType::Pull => Box::new(pull::Pull::default()),
+        SocketType::Pub => Box::new(publish::Publisher::publish()),
+        SocketType::Xpub => Box::new(publish::Publisher::extended()),
+        SocketType::Sub => Box::new(subscribe::Subscriber::subscribe()),
+        SocketType::Xsub => Box::new(subscribe::Subscriber::extended()),
         _ => return None,
     })
 }

@@ -2,6 +2,7 @@
 
 use zlink_pipe::Body;
 
+use super::fair_queue::close_if_over;
 use super::{Pattern, Refusal};
 use crate::pipe::{Pipes, Sink};
 
@@ -11,6 +12,13 @@ pub(super) struct Pair {
     /// Parts of the message under way go nowhere: its peer is gone.
     dropping: bool,
     more: bool,
+}
+
+impl Pair {
+    /// The peer's pipe, if it has input.
+    fn input(&self, pipes: &mut Pipes) -> Option<usize> {
+        self.pipe.filter(|&pipe| pipes.has_input(pipe))
+    }
 }
 
 impl Pattern for Pair {
@@ -53,8 +61,12 @@ impl Pattern for Pair {
     }
 
     fn receive(&mut self, pipes: &mut Pipes, sink: &mut Sink<'_>) -> Result<bool, Refusal> {
-        let pipe = self.pipe.filter(|&pipe| pipes.has_input(pipe)).ok_or(Refusal::Blocked)?;
-        Ok(pipes.read(pipe, sink))
+        let pipe = self.input(pipes).ok_or(Refusal::Blocked)?;
+        let more = pipes.read(pipe, sink);
+        if !more {
+            close_if_over(pipes, pipe);
+        }
+        Ok(more)
     }
 
     fn can_send(&mut self, pipes: &mut Pipes) -> bool {
@@ -62,6 +74,73 @@ impl Pattern for Pair {
     }
 
     fn can_receive(&mut self, pipes: &mut Pipes) -> bool {
-        self.pipe.is_some_and(|pipe| pipes.has_input(pipe))
+        self.input(pipes).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::testing::{Rig, blocked};
+
+    fn rig() -> Rig {
+        Rig::new(Box::new(Pair::default()))
+    }
+
+    #[test]
+    fn messages_go_both_ways_between_two_peers() {
+        let mut rig = rig();
+        assert!(!rig.can_send() && blocked(&rig.send(&["early"])));
+        let mut peer = rig.attach("");
+        rig.send(&["one"]).unwrap();
+        rig.send(&["two", "", "parts"]).unwrap();
+        assert_eq!([peer.receive().0.len(), peer.receive().0.len()], [1, 3]);
+        peer.send(&["back", ""]);
+        assert_eq!(rig.receive().unwrap(), ["back", ""]);
+        assert!(!rig.can_receive() && blocked(&rig.receive()));
+    }
+
+    #[test]
+    fn a_second_peer_is_refused_until_the_first_is_gone_and_read_out() {
+        let mut rig = rig();
+        let mut first = rig.attach("");
+        rig.attach("");
+        assert!(rig.refused);
+        first.send(&["last", "words"]);
+        first.close();
+        rig.deliver();
+        rig.attach("");
+        assert!(rig.refused);
+        assert_eq!(rig.receive().unwrap(), ["last", "words"]);
+        let mut second = rig.attach("");
+        assert!(!rig.refused);
+        rig.send(&["hi"]).unwrap();
+        assert_eq!(second.receive(), ["hi"]);
+    }
+
+    #[test]
+    fn the_rest_of_a_message_is_dropped_when_the_peer_goes() {
+        let mut rig = rig();
+        let mut first = rig.attach("");
+        rig.send_part("half", true).unwrap();
+        first.close();
+        rig.deliver();
+        let mut second = rig.attach("");
+        assert!(rig.can_send());
+        rig.send_part("whole", false).unwrap();
+        rig.send(&["next"]).unwrap();
+        assert_eq!(second.receive(), ["next"]);
+    }
+
+    #[test]
+    fn a_full_pipe_blocks_the_first_part_only() {
+        let mut rig = rig();
+        rig.hwm = 1;
+        let mut peer = rig.attach("");
+        rig.send(&["1"]).unwrap();
+        assert!(!rig.can_send() && blocked(&rig.send(&["2", "2"])));
+        assert_eq!(peer.receive(), ["1"]);
+        rig.send(&["2", "2"]).unwrap();
+        assert_eq!(peer.receive(), ["2", "2"]);
     }
 }

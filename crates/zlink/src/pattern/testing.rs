@@ -121,7 +121,7 @@ impl Rig {
         let index = self.pipes.insert(PipeEnd::new(here, 1));
         self.refused = !self.pattern.attached(&mut self.pipes, index);
         if self.refused {
-            self.drop_pipe(index);
+            self.pipes.close_later(index);
         }
         self.close_what_the_pattern_wants_closed();
         Peer { end: PipeEnd::new(there, 1), id, index, theirs }
@@ -147,11 +147,13 @@ impl Rig {
             match item {
                 News::Readable(id) => {
                     let Some(pipe) = self.pipes.find(id) else { continue };
-                    if self.pipes.get(pipe).is_some_and(PipeEnd::is_over) {
-                        self.pattern.detached(&mut self.pipes, pipe);
-                        self.drop_pipe(pipe);
-                    } else {
+                    let Some(end) = self.pipes.get(pipe) else { continue };
+                    let over = end.is_over();
+                    if !over || end.is_gone() {
                         self.pattern.readable(&mut self.pipes, pipe);
+                    }
+                    if over {
+                        self.pipes.close_later(pipe);
                     }
                 }
                 News::Writable(id) => {
@@ -174,6 +176,7 @@ impl Rig {
                 }
                 News::Attached(_) => unreachable!("the rig attaches pipes itself"),
             }
+            self.close_what_the_pattern_wants_closed();
         }
         self.close_what_the_pattern_wants_closed();
     }

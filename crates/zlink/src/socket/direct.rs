@@ -13,6 +13,8 @@ use crate::reactor::{Epoll, Events, Interest};
 /// taking them back, would cost more than the wake-ups saved.
 const MAX_LEASES: usize = 32;
 const INBOX_TOKEN: u64 = u64::MAX;
+/// Events taken in one wait; the rest comes with the next.
+const EVENTS: usize = 8;
 
 /// Whether this process and build let application threads do I/O at all (`ZLINK_DIRECT_IO`, cargo feature
 /// `direct-io`).
@@ -31,7 +33,6 @@ pub(super) struct Direct {
     stale: bool,
     /// Revocations seen.
     seen: u64,
-    events: Option<Events>,
 }
 
 impl Direct {
@@ -42,7 +43,6 @@ impl Direct {
             leases: Vec::new(),
             stale: false,
             seen: 0,
-            events: None,
         }
     }
 
@@ -79,10 +79,6 @@ impl Direct {
         self.give_back();
         self.enabled = false;
     }
-
-    fn take_events(&mut self) -> Events {
-        self.events.take().unwrap_or_else(|| Events::with_capacity(MAX_LEASES + 1))
-    }
 }
 
 impl Socket {
@@ -103,7 +99,7 @@ impl Socket {
             core.end_direct_wait(&holder);
             return (core, true);
         }
-        let mut events = core.direct.take_events();
+        let mut events = Events::with_capacity(EVENTS);
         drop(core);
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // The set and the buffer are valid: nothing but a signal ends the wait early, and then the caller
@@ -112,7 +108,6 @@ impl Socket {
         let mut core = self.lock();
         core.take_events(&holder, &events, &self.inbox);
         let awake = !events.is_empty() || deadline.is_none_or(|deadline| Instant::now() < deadline);
-        core.direct.events = Some(events);
         (core, awake)
     }
 
@@ -160,10 +155,9 @@ impl Drop for PollWait<'_> {
             self.socket.inbox.end_fd_sleep(true);
             return;
         };
-        let mut events = core.direct.take_events();
+        let mut events = Events::with_capacity(EVENTS);
         let _ = holder.epoll.wait(&mut events, Some(Duration::ZERO));
         core.take_events(&holder, &events, &self.socket.inbox);
-        core.direct.events = Some(events);
     }
 }
 

@@ -1,0 +1,176 @@
+//! Sending a message to some or all pipes at once.
+
+use zlink_pipe::{BY_REFERENCE, Body};
+
+use crate::pipe::Pipes;
+
+/// What is known of a pipe, by its index.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    attached: bool,
+    /// Not found full since it last said that it has room.
+    room: bool,
+    /// The number of the message that it was last selected for, and has not missed.
+    selected_for: u64,
+}
+
+/// Sends each message to the pipes selected for it. A pipe without room misses the message, as a whole;
+/// the others do not wait for it.
+///
+/// A message is [begun](Self::begin), pipes are selected, and its parts sent. The selection holds to the
+/// message's end: a pipe that comes in between gets nothing of it.
+#[derive(Default)]
+pub(super) struct Distributor {
+    slots: Vec<Slot>,
+    pipes: Vec<usize>,
+    /// Those the message under way goes to; kept after its end until the next is begun.
+    selected: Vec<usize>,
+    /// Messages begun so far: marks what is selected without unmarking the rest each time.
+    message: u64,
+    under_way: bool,
+}
+
+impl Distributor {
+    pub(super) fn attach(&mut self, pipe: usize) {
+        if self.slots.len() <= pipe {
+            self.slots.resize(pipe + 1, Slot::default());
+        }
+        if !self.slots[pipe].attached {
+            self.pipes.push(pipe);
+        }
+        self.slots[pipe] = Slot { attached: true, room: true, selected_for: 0 };
+    }
+
+    pub(super) fn detach(&mut self, pipe: usize) {
+        if let Some(slot) = self.slots.get_mut(pipe) {
+            *slot = Slot::default();
+        }
+        self.pipes.retain(|&other| other != pipe);
+        self.selected.retain(|&other| other != pipe);
+    }
+
+    /// All pipes.
+    pub(super) fn pipes(&self) -> &[usize] {
+        &self.pipes
+    }
+
+    /// Whether the pipe is not known to be full.
+    pub(super) fn has_room(&self, pipe: usize) -> bool {
+        self.slots.get(pipe).is_some_and(|slot| slot.room)
+    }
+
+    /// Notes whether the pipe has room.
+    pub(super) fn set_room(&mut self, pipe: usize, room: bool) {
+        if let Some(slot) = self.slots.get_mut(pipe) {
+            slot.room = slot.attached && room;
+        }
+    }
+
+    /// Whether a message lacks further parts.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
+    /// Begins a message, with no pipe selected.
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        self.message += 1;
+        self.selected.clear();
+    }
+
+    /// Selects a pipe for the message begun; once is enough.
+    #[inline]
+    pub(super) fn select(&mut self, pipe: usize) {
+        if let Some(slot) = self.slots.get_mut(pipe)
+            && slot.attached
+            && slot.selected_for != self.message
+        {
+            slot.selected_for = self.message;
+            self.selected.push(pipe);
+        }
+    }
+
+    pub(super) fn select_all(&mut self) {
+        for at in 0..self.pipes.len() {
+            self.select(self.pipes[at]);
+        }
+    }
+
+    /// Selects those that are not selected, and only those.
+    pub(super) fn invert(&mut self) {
+        self.selected.clear();
+        for &pipe in &self.pipes {
+            let slot = &mut self.slots[pipe];
+            if slot.selected_for == self.message {
+                slot.selected_for = 0;
+            } else {
+                slot.selected_for = self.message;
+                self.selected.push(pipe);
+            }
+        }
+    }
+
+    /// Whether all selected pipes take the message. If not, the one without room will say when it has some.
+    pub(super) fn all_have_room(&mut self, pipes: &mut Pipes) -> bool {
+        self.selected.iter().all(|&pipe| {
+            let slot = &mut self.slots[pipe];
+            slot.room = slot.room && pipes.get(pipe).is_some_and(|end| end.check_room().is_ok());
+            slot.room
+        })
+    }
+
+    /// Whether the message last sent a part of goes, or went, to `pipe`.
+    pub(super) fn reached(&self, pipe: usize) -> bool {
+        self.slots.get(pipe).is_some_and(|slot| slot.attached && slot.selected_for == self.message)
+    }
+
+    /// Sends a part to the selected pipes. Returns how many of them miss the message, as found with its
+    /// first part.
+    pub(super) fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> usize {
+        let first = !self.under_way;
+        self.under_way = more;
+        // One body for all: what travels by reference would otherwise be copied for each.
+        let shared = (self.selected.len() > 1 && body.as_slice().len() >= BY_REFERENCE).then(|| body.take());
+        let (mut at, mut missed) = (0, 0);
+        while let Some(&pipe) = self.selected.get(at) {
+            let sent = match &shared {
+                None => self.send_to(pipe, pipes, body, first, more),
+                Some(message) => {
+                    let mut message = message.clone();
+                    self.send_to(pipe, pipes, &mut Body::Message(&mut message), first, more)
+                }
+            };
+            if sent {
+                at += 1;
+            } else {
+                let slot = &mut self.slots[pipe];
+                (slot.room, slot.selected_for) = (false, 0);
+                self.selected.swap_remove(at);
+                missed += 1;
+            }
+        }
+        missed
+    }
+
+    #[inline]
+    fn send_to(
+        &self,
+        pipe: usize,
+        pipes: &mut Pipes,
+        body: &mut Body<'_>,
+        first: bool,
+        more: bool,
+    ) -> bool {
+        if first && !self.slots[pipe].room {
+            return false;
+        }
+        if first && !more {
+            return pipes.send(pipe, body).is_ok();
+        }
+        if first && !pipes.get(pipe).is_some_and(|end| end.check_room().is_ok()) {
+            return false;
+        }
+        pipes.send_part(pipe, body, more);
+        true
+    }
+}

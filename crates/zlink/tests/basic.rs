@@ -1,0 +1,65 @@
+//! Two sockets, every transport: messages arrive whole and in order.
+
+use std::time::Duration;
+use zlink::{Context, Message, SocketType};
+
+fn endpoints() -> [&'static str; 3] {
+    ["tcp://127.0.0.1:*", "ipc://*", "inproc://basic"]
+}
+
+fn pair(context: &Context, bound: SocketType, connected: SocketType, endpoint: &str) -> (zlink::Socket, zlink::Socket) {
+    let server = context.socket(bound).expect("socket");
+    server.bind(endpoint).expect("bind");
+    let client = context.socket(connected).expect("socket");
+    client.connect(&server.last_endpoint().expect("endpoint")).expect("connect");
+    for socket in [&server, &client] {
+        socket.set_receive_timeout(Some(Duration::from_secs(20))).expect("option");
+        socket.set_send_timeout(Some(Duration::from_secs(20))).expect("option");
+    }
+    (server, client)
+}
+
+#[test]
+fn every_size_arrives_unchanged() {
+    for endpoint in endpoints() {
+        let context = Context::new();
+        let (pull, push) = pair(&context, SocketType::Pull, SocketType::Push, endpoint);
+        for size in [0, 1, 33, 34, 255, 256, 8191, 8193, 65_536, 1 << 20] {
+            let body: Vec<u8> = (0..size).map(|i| i as u8).collect();
+            push.send(body.clone()).expect("send");
+            assert!(*pull.recv().expect("recv") == *body, "{size} bytes over {endpoint}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_arrives_complete_and_in_order() {
+    for endpoint in endpoints() {
+        let context = Context::new();
+        let (pull, push) = pair(&context, SocketType::Pull, SocketType::Push, endpoint);
+        let sender = std::thread::spawn(move || {
+            for i in 0..300_000u32 {
+                push.send(&i.to_be_bytes()).expect("send");
+            }
+        });
+        for i in 0..300_000u32 {
+            assert_eq!(*pull.recv().expect("recv"), i.to_be_bytes(), "over {endpoint}");
+        }
+        sender.join().expect("sender");
+    }
+}
+
+#[test]
+fn multipart_messages_arrive_whole_both_ways() {
+    for endpoint in endpoints() {
+        let context = Context::new();
+        let (one, other) = pair(&context, SocketType::Dealer, SocketType::Dealer, endpoint);
+        let parts: Vec<Message> = [0, 5, 300, 70_000, 0].map(|n| Message::from(vec![n as u8; n])).into();
+        for _ in 0..50 {
+            one.send_multipart(&parts).expect("send");
+            assert_eq!(other.recv_multipart().expect("recv"), parts);
+            other.send_multipart(&parts).expect("send");
+            assert_eq!(one.recv_multipart().expect("recv"), parts);
+        }
+    }
+}
