@@ -167,6 +167,33 @@ impl BufMut {
         unsafe { self.block.as_mut().len += n }
     }
 
+    /// Lets `read` fill the room, and counts what it returns, the initialised front of what it was given, as
+    /// filled. Returns how many bytes that was.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `read` returns; nothing is counted then.
+    ///
+    /// # Panics
+    ///
+    /// If `read` returns other bytes than the front of what it was given.
+    pub fn fill<E>(
+        &mut self,
+        limit: usize,
+        read: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], E>,
+    ) -> Result<usize, E> {
+        let room = self.room().min(limit);
+        let spare = &mut self.spare()[..room];
+        let front = spare.as_ptr().cast::<u8>();
+        let filled = read(spare)?;
+        let n = filled.len();
+        assert!(n == 0 || (std::ptr::eq(filled.as_ptr(), front) && n <= room), "not the front of the room");
+        // SAFETY: `filled` are initialised bytes, and the assertion shows that they are the first `n` of
+        // `spare`.
+        unsafe { self.advance(n) };
+        Ok(n)
+    }
+
     /// Forgets the bytes from `len` on. Does nothing if there are fewer.
     pub fn truncate(&mut self, len: usize) {
         if len < self.len() {
@@ -243,15 +270,19 @@ impl Buf {
     }
 
     /// Takes the buffer back for writing, emptied, if nobody else refers to it.
-    pub fn into_mut(self) -> Option<BufMut> {
+    ///
+    /// # Errors
+    ///
+    /// The buffer as it was, if it is shared.
+    pub fn into_mut(self) -> Result<BufMut, Buf> {
         // SAFETY: the block lives as long as `self`.
         if !unsafe { self.block.cast::<Owner>().as_ref() }.is_unique() {
-            return None;
+            return Err(self);
         }
         let mut buf = BufMut { block: self.block };
         std::mem::forget(self);
         buf.truncate(0);
-        Some(buf)
+        Ok(buf)
     }
 
     /// The count's address and the first byte's, for a `Message` that takes over this reference.
@@ -299,8 +330,8 @@ mod tests {
         buf.extend_from_slice(b"abc");
         let first = buf.freeze();
         let second = first.clone();
-        assert!(first.into_mut().is_none());
-        let again = second.into_mut().expect("the only reference");
+        drop(first.into_mut().err().expect("shared with the second"));
+        let again = second.into_mut().unwrap_or_else(|_| panic!("shared"));
         assert_eq!((again.len(), again.capacity()), (0, 8));
     }
 }

@@ -1,7 +1,9 @@
 //! What a queue holds: chunks of framed bytes, and large bodies by reference.
 
-use crate::buf::Buf;
+use crate::BY_REFERENCE;
+use crate::buf::{Buf, BufMut};
 use crate::message::Message;
+use crate::staging::Body;
 
 /// `MORE` flag of a ZMTP/2 frame (23/ZMTP, "Framing").
 pub(crate) const MORE: u8 = 1;
@@ -177,9 +179,33 @@ impl Entry {
         Entry::Body { header, header_len, body, position }
     }
 
+    /// An entry for a message of one part: framed in a chunk if small, by reference if large.
+    pub fn message(body: &mut Body<'_>) -> Self {
+        let len = body.as_slice().len();
+        if len >= BY_REFERENCE {
+            return Entry::body(body.take(), false, Position::Whole);
+        }
+        let mut header = [0; MAX_HEADER];
+        let header_len = encode_header(false, len, &mut header);
+        let mut buf = BufMut::with_capacity(header_len + len);
+        buf.extend_from_slice(&header[..header_len]);
+        buf.extend_from_slice(body.as_slice());
+        Entry::whole(Chunk::new(buf.freeze(), 0, header_len + len, 1))
+    }
+
     /// An entry of whole messages.
     pub fn whole(chunk: Chunk) -> Self {
         Entry::Chunk { chunk, position: Position::Whole }
+    }
+
+    /// The message frames in it, in order: whether another part follows, and the body.
+    pub fn frames(&self) -> Frames<'_> {
+        match self {
+            Entry::Chunk { chunk, .. } => Frames { chunk: chunk.as_slice(), body: None },
+            Entry::Body { header, body, .. } => {
+                Frames { chunk: &[], body: Some((header_at(header).0, body.as_slice())) }
+            }
+        }
     }
 
     /// Bytes on the wire.
@@ -194,6 +220,14 @@ impl Entry {
     /// Whether there are no bytes in it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The buffer of a chunk, to be reused.
+    pub fn into_buf(self) -> Option<Buf> {
+        match self {
+            Entry::Chunk { chunk, .. } => Some(chunk.into_buf()),
+            Entry::Body { .. } => None,
+        }
     }
 
     /// Where the entry stands in its message.
@@ -244,10 +278,29 @@ impl Entry {
     }
 }
 
+/// Walks the frames of an [`Entry`].
+pub struct Frames<'a> {
+    chunk: &'a [u8],
+    body: Option<(bool, &'a [u8])>,
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = (bool, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.chunk.is_empty() {
+            return self.body.take();
+        }
+        let (more, header, len) = header_at(self.chunk);
+        let (frame, rest) = self.chunk.split_at(header + len);
+        self.chunk = rest;
+        Some((more, &frame[header..]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buf::BufMut;
 
     fn chunk(parts: &[(&[u8], bool)]) -> Chunk {
         let mut buf = BufMut::with_capacity(16);

@@ -20,9 +20,9 @@ mod sync;
 
 pub use buf::{Buf, BufMut};
 pub use cursor::Cursor;
-pub use entry::{Chunk, Entry, Position};
+pub use entry::{Chunk, Entry, Frames, Position};
 pub use message::{Message, Properties};
-pub use queue::{Pushed, Queue, QueueConfig, Release, Taken, Watch, Writer};
+pub use queue::{Holder, Pushed, Queue, QueueConfig, Release, Taken, Watch, Writer};
 pub use staging::{Body, Staging};
 
 /// Bodies of at least this many bytes travel by reference instead of being copied into a chunk.

@@ -525,7 +525,7 @@ mod tests {
         let large = Message::part_of(&buf, 10, 50_000);
         assert_eq!((small.len(), large.len()), (990, 49_990));
         assert!(large.is_shared() && !small.is_shared());
-        assert!(buf.into_mut().is_none());
+        assert!(buf.into_mut().is_err());
         assert_eq!(large.as_slice(), &[9; 49_990][..]);
     }
 }

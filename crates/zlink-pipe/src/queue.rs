@@ -90,12 +90,23 @@ pub enum Pushed {
     Full,
 }
 
+/// Who holds the writer token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// The producer's thread.
+    Producer,
+    /// An I/O thread.
+    IoThread,
+}
+
 /// What the holder of the writer token learns when it returns credit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[must_use]
 pub struct Release {
     /// More has gathered; the token was not given back.
     pub more: bool,
+    /// How many bytes have gathered.
+    pub gathered: usize,
     /// The producer waits for room, and there is some: tell it.
     pub unblocked: bool,
 }
@@ -221,6 +232,17 @@ impl Queue {
         lock(&self.state).streaming = streaming;
     }
 
+    /// Queues a message that was counted by a `Bypass` but could not be written, because the connection went
+    /// down in between.
+    pub fn push_bypassed(&self, entries: impl Iterator<Item = Entry>) {
+        let mut state = lock(&self.state);
+        let before = state.in_flight;
+        for entry in entries {
+            state.append_entry(entry);
+        }
+        state.in_flight = before;
+    }
+
     /// Adds entries that hold whole messages, in order. Returns whether the consumer must be woken.
     ///
     /// The high-water mark is the caller's business: see [`room`](Self::room).
@@ -289,6 +311,11 @@ impl Queue {
         some
     }
 
+    /// Whether the producer ended the queue.
+    pub fn is_ended(&self) -> bool {
+        lock(&self.state).ended
+    }
+
     /// Whether the producer ended the queue and everything has been taken.
     pub fn is_over(&self) -> bool {
         let state = lock(&self.state);
@@ -319,6 +346,27 @@ impl Queue {
             state.writer = Writer::Busy;
         }
         free
+    }
+
+    /// Takes the writer token if nobody holds it and the connection takes bytes, as far as is known.
+    pub fn acquire_idle(&self) -> bool {
+        let mut state = lock(&self.state);
+        let free = state.writer == Writer::Idle;
+        if free {
+            state.writer = Writer::Busy;
+        }
+        free
+    }
+
+    /// Takes the writer token for the producer if something has gathered that it may write.
+    pub fn acquire_to_flush(&self) -> bool {
+        let mut state = lock(&self.state);
+        let take = state.config.direct && state.writer == Writer::Idle && !state.is_empty();
+        if take {
+            state.writer = Writer::Busy;
+            state.flushes += 1;
+        }
+        take
     }
 
     /// Takes the writer token if nobody holds it and something has gathered, the connection being ready.
@@ -353,15 +401,19 @@ impl Queue {
     }
 
     /// Returns credit for `credit` written messages and, unless more has gathered, the writer token.
-    pub fn release(&self, credit: usize) -> Release {
+    pub fn release(&self, by: Holder, credit: usize) -> Release {
         let mut state = lock(&self.state);
         let unblocked = state.credit(credit);
         let more = !state.is_empty();
         if !more {
             state.writer = Writer::Idle;
             state.told = state.watched;
+            if by == Holder::IoThread {
+                // It came to an end of what gathered: the next message need not wait for it.
+                state.streaming = state.watched;
+            }
         }
-        Release { more, unblocked }
+        Release { more, gathered: state.bytes, unblocked }
     }
 
     /// Gives the writer token back although more may have gathered; the caller comes back by itself.
@@ -634,7 +686,7 @@ impl State {
     fn recycle(&mut self, spent: &mut Vec<Buf>) {
         for buf in spent.drain(..) {
             if self.spare.len() < SPARE && (FIRST_CHUNK..=CHUNK_SIZE).contains(&buf.capacity()) {
-                self.spare.extend(buf.into_mut());
+                self.spare.extend(buf.into_mut().ok());
             }
         }
     }

@@ -94,12 +94,12 @@ impl Staging {
     }
 
     /// The complete message's framed bytes, if it is small enough for one copy.
-    pub(crate) fn as_small(&self) -> Option<&[u8]> {
+    pub fn as_small(&self) -> Option<&[u8]> {
         if self.entries.is_empty() { self.open.as_ref().map(BufMut::as_slice) } else { None }
     }
 
     /// Gives up the complete message as entries in order, positions set.
-    pub(crate) fn take_entries(&mut self) -> impl Iterator<Item = Entry> {
+    pub fn take_entries(&mut self) -> impl Iterator<Item = Entry> {
         self.seal();
         self.parts = 0;
         let entries = std::mem::take(&mut self.entries);

@@ -86,16 +86,16 @@ fn a_consumer_is_woken_once_per_sleep() {
 fn an_idle_connection_is_bypassed_and_a_stream_is_gathered() {
     let queue = Queue::new(QueueConfig { batch_bytes: 100, ..config(0) });
     queue.attach();
-    let _ = queue.release(0);
+    let _ = queue.release(Holder::Producer, 0);
     assert_eq!(queue.push_one(&mut Body::Slice(b"at once")), Pushed::Bypass);
-    let _ = queue.release(1);
+    let _ = queue.release(Holder::Producer, 1);
     queue.set_streaming(true);
     assert_eq!(queue.push_one(&mut Body::Slice(&[0; 50])), Pushed::Wake);
     assert_eq!(queue.push_one(&mut Body::Slice(&[0; 50])), Pushed::Write);
     let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
     queue.take_for_write(&mut batch, &mut spent);
     assert_eq!(batch.iter().map(Entry::messages).sum::<usize>(), 2);
-    assert_eq!(queue.release(2), Release { more: false, unblocked: false });
+    assert_eq!(queue.release(Holder::Producer, 2), Release::default());
     assert_eq!(queue.in_flight(), 0);
 }
 
@@ -108,13 +108,13 @@ fn a_watch_leaves_a_running_stream_to_its_producer_and_takes_over_a_stalled_one(
     assert_eq!(queue.push_one(&mut Body::Slice(&[0; 98])), Pushed::Write);
     let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
     queue.take_for_write(&mut batch, &mut spent);
-    let _ = queue.release(1);
+    let _ = queue.release(Holder::Producer, 1);
     assert_eq!(queue.push_one(&mut Body::Slice(b"rest")), Pushed::Queued);
     assert_eq!(queue.watch(), Watch::Progress);
     assert_eq!(queue.watch(), Watch::Stalled);
     batch.clear();
     queue.take_for_write(&mut batch, &mut spent);
-    let _ = queue.release(1);
+    let _ = queue.release(Holder::Producer, 1);
     assert_eq!(queue.watch(), Watch::Over);
     assert_eq!(queue.push_one(&mut Body::Slice(b"next")), Pushed::Bypass);
 }
