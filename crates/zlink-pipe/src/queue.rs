@@ -71,7 +71,8 @@ pub enum Writer {
     Blocked,
 }
 
-/// What became of a push, and what the producer must do now.
+/// What became of a push, and what the producer must do now. A producer that was given the writer token asks
+/// [`Queue::confirm`] before it uses it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum Pushed {
@@ -138,6 +139,10 @@ struct State {
     in_flight: usize,
     producer_blocked: bool,
     writer: Writer,
+    /// The producer holds the writer token and has not confirmed it.
+    granted: bool,
+    /// The last holder of the writer token gave it back with something still in hand.
+    paused: bool,
     /// The consumer knows that there is something to take.
     told: bool,
     ended: bool,
@@ -171,6 +176,8 @@ impl Queue {
                 in_flight: 0,
                 producer_blocked: false,
                 writer: Writer::Detached,
+                granted: false,
+                paused: false,
                 told: false,
                 ended: false,
                 streaming: false,
@@ -232,15 +239,26 @@ impl Queue {
         lock(&self.state).streaming = streaming;
     }
 
+    /// Whether the writer token that the producer was given is still good. It is not if the connection went
+    /// down in between, even if there is another by now: what was gathered went back into the queue, or never
+    /// left it, and a message that bypassed it belongs there too, by [`push_bypassed`](Self::push_bypassed).
+    ///
+    /// The producer asks once, before it writes, under the lock under which connections are taken down.
+    pub fn confirm(&self) -> bool {
+        std::mem::take(&mut lock(&self.state).granted)
+    }
+
     /// Queues a message that was counted by a `Bypass` but could not be written, because the connection went
-    /// down in between.
-    pub fn push_bypassed(&self, entries: impl Iterator<Item = Entry>) {
+    /// down in between. Returns whether the consumer must be woken: there may be another connection.
+    #[must_use]
+    pub fn push_bypassed(&self, entries: impl Iterator<Item = Entry>) -> bool {
         let mut state = lock(&self.state);
         let before = state.in_flight;
         for entry in entries {
             state.append_entry(entry);
         }
         state.in_flight = before;
+        !std::mem::replace(&mut state.told, true)
     }
 
     /// Adds entries that hold whole messages, in order. Returns whether the consumer must be woken.
@@ -363,18 +381,19 @@ impl Queue {
         let mut state = lock(&self.state);
         let take = state.config.direct && state.writer == Writer::Idle && !state.is_empty();
         if take {
-            state.writer = Writer::Busy;
-            state.flushes += 1;
+            state.grant_to_flush();
         }
         take
     }
 
-    /// Takes the writer token if nobody holds it and something has gathered, the connection being ready.
+    /// Takes the writer token if nobody holds it and something has gathered, or its last holder
+    /// [paused](Self::pause).
     pub fn acquire_gathered(&self) -> bool {
         let mut state = lock(&self.state);
-        let take = state.writer == Writer::Idle && !state.is_empty();
+        let take = state.writer == Writer::Idle && (state.paused || !state.is_empty());
         if take {
             state.writer = Writer::Busy;
+            state.paused = false;
         } else if state.writer == Writer::Idle {
             state.told = false;
         }
@@ -416,10 +435,12 @@ impl Queue {
         Release { more, gathered: state.bytes, unblocked }
     }
 
-    /// Gives the writer token back although more may have gathered; the caller comes back by itself.
+    /// Gives the writer token back although more may have gathered or is still in hand; the caller sees to it
+    /// that somebody comes back by [`acquire_gathered`](Self::acquire_gathered).
     pub fn pause(&self, credit: usize) -> bool {
         let mut state = lock(&self.state);
         state.writer = Writer::Idle;
+        state.paused = true;
         state.told = true;
         state.credit(credit)
     }
@@ -437,6 +458,8 @@ impl Queue {
     pub fn detach(&self, credit: usize, unwritten: &mut VecDeque<Entry>) -> bool {
         let mut state = lock(&self.state);
         state.writer = Writer::Detached;
+        state.granted = false;
+        state.paused = false;
         state.watched = false;
         state.streaming = false;
         while let Some(entry) = unwritten.pop_back() {
@@ -534,8 +557,7 @@ impl State {
             return None;
         }
         if self.config.direct && self.writer == Writer::Idle && !self.is_empty() {
-            self.writer = Writer::Busy;
-            self.flushes += 1;
+            self.grant_to_flush();
             return Some(Pushed::FlushFirst);
         }
         self.producer_blocked = true;
@@ -552,9 +574,17 @@ impl State {
             && self.is_empty();
         if may {
             self.writer = Writer::Busy;
+            self.granted = true;
             self.in_flight += 1;
         }
         may
+    }
+
+    /// Gives the writer token to the producer, to write what has gathered.
+    fn grant_to_flush(&mut self) {
+        self.writer = Writer::Busy;
+        self.granted = true;
+        self.flushes += 1;
     }
 
     #[inline]
@@ -647,8 +677,7 @@ impl State {
                 || (self.config.batch_messages != 0 && self.messages >= self.config.batch_messages)
                 || self.config.gather == Some(false);
             if enough {
-                self.writer = Writer::Busy;
-                self.flushes += 1;
+                self.grant_to_flush();
                 return Pushed::Write;
             }
         }

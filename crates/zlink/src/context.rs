@@ -8,7 +8,7 @@ use zlink_pipe::{Queue, QueueConfig};
 use zlink_zmtp::SocketType;
 
 use crate::attach::{Attachment, InprocPeer, Link, PeerInfo};
-use crate::engine::{IoShared, IoThread};
+use crate::engine::{EndpointId, IoShared, IoThread};
 use crate::error::{Error, Result};
 use crate::inbox::{Inbox, News, PipeId};
 use crate::option::context::ContextOptions;
@@ -335,7 +335,8 @@ impl ContextInner {
                 (peer, None)
             }
         };
-        Attachment { id: pipe, out, inward, link: Link::Inproc(link), peer, endpoint: None }
+        let endpoint = Some(EndpointId::new());
+        Attachment { id: pipe, out, inward, link: Link::Inproc(link), peer, endpoint }
     }
 
     /// Forgets a connect that waits for its name to be bound.

@@ -1,7 +1,16 @@
 //! Socket events: connections made, refused, lost.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError, TrySendError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::socket::Socket;
+
+/// Events that wait to be read. A program that reads none must not let its peers fill the memory, and the engine
+/// waits for nobody: events beyond it are counted and dropped.
+const CAPACITY: usize = 1000;
 
 /// What happened to one of a socket's endpoints or connections.
 ///
@@ -88,5 +97,95 @@ impl MonitorHub {
         if let Some(sink) = &*slot {
             sink(&MonitorEvent { kind, value, endpoint: endpoint.to_owned() });
         }
+    }
+}
+
+/// Receives a socket's events, from [`Socket::monitor`].
+///
+/// Up to 1000 events wait to be read; what comes beyond is dropped and counted ([`lost`](Self::lost)), so that a
+/// monitor nobody reads costs no more than that and never holds up the engine. The last event, and the one that is
+/// never dropped, is [`EventKind::MonitorStopped`]: the socket was closed, or another monitor took over.
+#[derive(Debug)]
+pub struct Monitor {
+    events: Receiver<MonitorEvent>,
+    lost: Arc<AtomicU64>,
+    /// The end is to be told, and was not yet.
+    tell_end: AtomicBool,
+}
+
+impl Socket {
+    /// Starts a monitor of the events in `mask`, a sum of [`EventKind`]s as `u32` or [`EventKind::ALL`]. It
+    /// replaces an earlier one, also one of the C interface.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`], [`Error::Terminated`].
+    ///
+    /// Source: `zmq_socket_monitor`(3).
+    pub fn monitor(&self, mask: u32) -> Result<Monitor> {
+        self.readiness()?;
+        let (sender, events) = mpsc::sync_channel(CAPACITY);
+        let lost = Arc::<AtomicU64>::default();
+        let counter = Arc::clone(&lost);
+        let sink = move |event: &MonitorEvent| {
+            // The receiving side tells the end by itself, so that it needs no room.
+            if event.kind != EventKind::MonitorStopped
+                && let Err(TrySendError::Full(_)) = sender.try_send(event.clone())
+            {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        self.monitor_hub().set(mask, Some(Box::new(sink)));
+        let tell_end = (mask & EventKind::MonitorStopped as u32 != 0).into();
+        Ok(Monitor { events, lost, tell_end })
+    }
+}
+
+impl Monitor {
+    /// Waits for the next event.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] after the last one.
+    pub fn recv(&self) -> Result<MonitorEvent> {
+        self.events.recv().or_else(|_| self.end())
+    }
+
+    /// The next event, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] if there is none yet, [`Error::Closed`] after the last one.
+    pub fn try_recv(&self) -> Result<MonitorEvent> {
+        match self.events.try_recv() {
+            Ok(event) => Ok(event),
+            Err(TryRecvError::Empty) => Err(Error::WouldBlock),
+            Err(TryRecvError::Disconnected) => self.end(),
+        }
+    }
+
+    /// Waits for the next event, no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] if none came in time, [`Error::Closed`] after the last one.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<MonitorEvent> {
+        match self.events.recv_timeout(timeout) {
+            Ok(event) => Ok(event),
+            Err(RecvTimeoutError::Timeout) => Err(Error::WouldBlock),
+            Err(RecvTimeoutError::Disconnected) => self.end(),
+        }
+    }
+
+    /// Events dropped so far because too many waited to be read.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) -> Result<MonitorEvent> {
+        if self.tell_end.swap(false, Ordering::Relaxed) {
+            return Ok(MonitorEvent { kind: EventKind::MonitorStopped, value: 0, endpoint: String::new() });
+        }
+        Err(Error::Closed)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zlink_pipe::{Body, Cursor, Message, Pushed, Queue, Staging};
+use zlink_pipe::{Body, Cursor, Entry, Message, Pushed, Queue, Staging};
 
 use crate::attach::{Attachment, Link, PeerInfo};
 use crate::engine::stats::Counters;
@@ -123,7 +123,11 @@ impl PipeEnd {
             match self.out.push_one(body) {
                 Pushed::Queued => return Ok(()),
                 Pushed::Bypass => {
-                    self.write_at_once(receives, |connection| connection.write_bypass(body));
+                    match self.connection_for_bypass(receives) {
+                        Some(connection) => connection.write_bypass(body),
+                        None => self.queue_bypassed(std::iter::once(Entry::message(body))),
+                    }
+                    self.rhythm.last = Some(Instant::now());
                     return Ok(());
                 }
                 Pushed::Write => {
@@ -169,9 +173,13 @@ impl PipeEnd {
             Pushed::Queued | Pushed::Full | Pushed::FlushFirst => {}
             Pushed::Bypass => {
                 let mut staging = std::mem::take(&mut self.staging);
-                self.write_at_once(receives, |connection| connection.write_bypass_staged(&mut staging));
+                match self.connection_for_bypass(receives) {
+                    Some(connection) => connection.write_bypass_staged(&mut staging),
+                    None => self.queue_bypassed(staging.take_entries()),
+                }
                 staging.clear();
                 self.staging = staging;
+                self.rhythm.last = Some(Instant::now());
             }
             Pushed::Write => self.write_gathered(),
             Pushed::Wake => self.wake_consumer(),
@@ -188,9 +196,10 @@ impl PipeEnd {
         self.staging.parts()
     }
 
-    /// Writes a message that bypassed the queue, and watches the rhythm of sends: several in a row, with
-    /// nothing between them, are a stream, which is gathered from then on.
-    fn write_at_once(&mut self, receives: u64, write: impl FnOnce(&Connection)) {
+    /// The connection to write a message to that bypasses the queue, if it has not gone in between. Watches
+    /// the rhythm of sends: several in a row, with nothing between them, are a stream, which is gathered from
+    /// then on.
+    fn connection_for_bypass(&mut self, receives: u64) -> Option<Arc<Connection>> {
         let start = Instant::now();
         let stream = self.rhythm.receives == receives
             && self.rhythm.last.is_some_and(|last| start.duration_since(last) < STREAM_GAP);
@@ -200,12 +209,15 @@ impl PipeEnd {
             self.rhythm.run = 0;
             self.out.set_streaming(true);
         }
-        // A bypass is granted only while the queue has a connection, which outlives the writer token that
-        // came with the grant.
-        if let Some(connection) = self.connection() {
-            write(&connection);
+        self.connection()
+    }
+
+    /// Queues a message that was to bypass the queue, but the connection went down.
+    #[cold]
+    fn queue_bypassed(&self, entries: impl Iterator<Item = Entry>) {
+        if self.out.push_bypassed(entries) {
+            self.wake_consumer();
         }
-        self.rhythm.last = Some(Instant::now());
     }
 
     fn write_gathered(&self) {

@@ -152,8 +152,12 @@ impl Socket {
                     core.close_refused(&self.inbox);
                     return Ok(());
                 }
-                Err(Refusal::Failed(error)) => return Err(error),
-                Err(Refusal::Blocked) => {}
+                Err(refusal) => {
+                    core.close_refused(&self.inbox);
+                    if let Refusal::Failed(error) = refusal {
+                        return Err(error);
+                    }
+                }
             }
             let timeout = core.options.send_timeout;
             if wait == Wait::Never || timeout == 0 {
@@ -181,10 +185,15 @@ impl Socket {
                 Ok(more) => {
                     core.receive_more = more;
                     core.pipes.receives = core.pipes.receives.wrapping_add(1);
+                    core.close_refused(&self.inbox);
                     return Ok(more);
                 }
-                Err(Refusal::Failed(error)) => return Err(error),
-                Err(Refusal::Blocked) => {}
+                Err(refusal) => {
+                    core.close_refused(&self.inbox);
+                    if let Refusal::Failed(error) = refusal {
+                        return Err(error);
+                    }
+                }
             }
             let timeout = core.options.receive_timeout;
             if wait == Wait::Never || timeout == 0 {
@@ -342,7 +351,9 @@ impl Socket {
     /// Source: `ZMQ_EVENTS`.
     pub fn readiness(&self) -> Result<Readiness> {
         let mut core = self.enter()?;
-        Ok(core.readiness())
+        let readiness = core.readiness();
+        core.close_refused(&self.inbox);
+        Ok(readiness)
     }
 
     /// Closes the socket. What is queued is sent within the linger time. Calls that wait fail with
@@ -463,12 +474,15 @@ impl Core {
         }
         if !self.pattern.attached(&mut self.pipes, index) {
             self.pipes.close_later(index);
-            self.close_refused(inbox);
         }
+        self.close_refused(inbox);
     }
 
     /// Removes a pipe whose peer is gone.
     fn detach(&mut self, index: usize, inbox: &Arc<Inbox>) {
+        if self.pipes.get(index).is_none() {
+            return;
+        }
         self.pattern.detached(&mut self.pipes, index);
         self.direct.forget(index);
         if let Some(mut pipe) = self.pipes.remove(index) {
@@ -478,6 +492,7 @@ impl Core {
     }
 
     /// Closes the pipes that the pattern has asked to have closed.
+    #[inline]
     fn close_refused(&mut self, inbox: &Arc<Inbox>) {
         while let Some(index) = self.pipes.take_to_close() {
             self.detach(index, inbox);

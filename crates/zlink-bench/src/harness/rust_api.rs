@@ -20,19 +20,7 @@ fn other(error: impl std::fmt::Display) -> io::Error {
 }
 
 fn socket_type(number: i32) -> io::Result<zlink::SocketType> {
-    use zlink::SocketType as Type;
-    Ok(match number {
-        0 => Type::Pair,
-        2 => Type::Sub,
-        3 => Type::Req,
-        4 => Type::Rep,
-        5 => Type::Dealer,
-        6 => Type::Router,
-        7 => Type::Pull,
-        8 => Type::Push,
-        9 => Type::XPub,
-        _ => return Err(io::ErrorKind::Unsupported.into()),
-    })
+    zlink::SocketType::from_i32(number).ok_or_else(|| io::ErrorKind::Unsupported.into())
 }
 
 /// One socket, and the bytes it sends fresh messages from.

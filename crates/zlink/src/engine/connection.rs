@@ -177,8 +177,8 @@ impl Connection {
     /// Writes a message that its pipe let bypass the queue.
     pub(crate) fn write_bypass(&self, body: &mut Body<'_>) {
         let mut write = lock(&self.write);
-        if write.is_dead() {
-            self.out.push_bypassed(std::iter::once(Entry::message(body)));
+        if !self.out.confirm() {
+            self.put_back(std::iter::once(Entry::message(body)));
             return;
         }
         let progress = write.write_one(self.fd(), body);
@@ -189,8 +189,8 @@ impl Connection {
     /// Writes a multipart message that its pipe let bypass the queue.
     pub(crate) fn write_bypass_staged(&self, staging: &mut Staging) {
         let mut write = lock(&self.write);
-        if write.is_dead() {
-            self.out.push_bypassed(staging.take_entries());
+        if !self.out.confirm() {
+            self.put_back(staging.take_entries());
             return;
         }
         let progress = write.write_pieces(self.fd(), staging.take_entries());
@@ -201,13 +201,20 @@ impl Connection {
     /// Writes what has gathered in the pipe.
     pub(crate) fn write_gathered(&self) {
         let mut write = lock(&self.write);
-        if write.is_dead() {
+        if !self.out.confirm() {
             return;
         }
         write.take_from(&self.out);
         let progress = write.write(self.fd(), &mut TURN_BYTES.clone());
         self.counters.gathered();
         self.end_producer_turn(write, progress);
+    }
+
+    /// Queues a message that was to bypass the queue, but the connection went down before it was written.
+    fn put_back(&self, entries: impl Iterator<Item = Entry>) {
+        if self.out.push_bypassed(entries) {
+            self.io.post(Command::Flush(self.key));
+        }
     }
 
     fn end_producer_turn(&self, mut write: MutexGuard<'_, WriteHalf>, mut progress: Progress) {

@@ -153,14 +153,7 @@ impl Distributor {
     }
 
     #[inline]
-    fn send_to(
-        &self,
-        pipe: usize,
-        pipes: &mut Pipes,
-        body: &mut Body<'_>,
-        first: bool,
-        more: bool,
-    ) -> bool {
+    fn send_to(&self, pipe: usize, pipes: &mut Pipes, body: &mut Body<'_>, first: bool, more: bool) -> bool {
         if first && !self.slots[pipe].room {
             return false;
         }

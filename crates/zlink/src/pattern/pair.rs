@@ -52,7 +52,7 @@ impl Pattern for Pair {
         if !more && !self.more {
             return pipes.send(pipe, body).map_err(|_| Refusal::Blocked);
         }
-        if !self.more && !pipes.get(pipe).is_some_and(|end| end.check_room().is_ok()) {
+        if !self.more && pipes.get(pipe).is_none_or(|end| end.check_room().is_err()) {
             return Err(Refusal::Blocked);
         }
         pipes.send_part(pipe, body, more);

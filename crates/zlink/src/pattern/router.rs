@@ -289,7 +289,8 @@ impl Pattern for Router {
     }
 
     fn name_next_peer(&mut self, routing_id: &[u8]) -> Result<(), Error> {
-        let usable = (1..=MAX_ROUTING_ID).contains(&routing_id.len()) && !self.routes.contains_key(routing_id);
+        let usable =
+            (1..=MAX_ROUTING_ID).contains(&routing_id.len()) && !self.routes.contains_key(routing_id);
         if !usable {
             return Err(Error::InvalidArgument);
         }

@@ -14,15 +14,9 @@ use crate::error::Error;
 use crate::option::SocketOptions;
 use crate::pipe::{Pipes, Sink};
 
-/// What is kept for a publisher.
-#[derive(Default)]
-struct Upstream {
-    /// Topics whose last subscription (true) or cancellation found the pipe full. A publisher knows a topic
-    /// of ours once or not at all, so that the last word on it is enough. Empty unless the pipe is full.
-    unsent: BTreeMap<Vec<u8>, bool>,
-    /// The connection is lost: all is said again with the next.
-    lost: bool,
-}
+/// Topics whose last subscription (true) or cancellation found a publisher's pipe full. It knows a topic of
+/// ours once or not at all, so that the last word on it is enough. Empty unless the pipe is full.
+type Unsent = BTreeMap<Vec<u8>, bool>;
 
 #[derive(Default)]
 pub(super) struct Subscriber {
@@ -34,7 +28,7 @@ pub(super) struct Subscriber {
     prefixes: Prefixes,
     distributor: Distributor,
     /// By pipe.
-    upstream: Vec<Upstream>,
+    unsent: Vec<Unsent>,
     invert: bool,
     /// For subscriptions on their way out.
     scratch: Vec<u8>,
@@ -72,17 +66,12 @@ impl Subscriber {
     fn tell(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool, topic: &[u8], add: bool) {
         if !self.distributor.is_under_way() {
             self.distributor.begin();
-            for at in 0..self.distributor.pipes().len() {
-                let pipe = self.distributor.pipes()[at];
-                if more || !self.upstream[pipe].lost {
-                    self.distributor.select(pipe);
-                }
-            }
+            self.distributor.select_all();
         }
         self.distributor.send(pipes, body, more);
         for at in 0..self.distributor.pipes().len() {
             let pipe = self.distributor.pipes()[at];
-            if !self.upstream[pipe].lost && !self.distributor.reached(pipe) {
+            if !self.distributor.reached(pipe) {
                 self.tell_one(pipes, pipe, topic, add);
             }
         }
@@ -97,7 +86,7 @@ impl Subscriber {
             }
             self.distributor.set_room(pipe, false);
         }
-        self.upstream[pipe].unsent.insert(topic.to_vec(), add);
+        self.unsent[pipe].insert(topic.to_vec(), add);
     }
 
     /// Tells one publisher everything.
@@ -114,13 +103,7 @@ impl Subscriber {
             if end.peek().is_some_and(|(part, _)| self.prefixes.matches(part) != self.invert) {
                 return true;
             }
-            while let Some((_, more)) = end.peek() {
-                end.skip();
-                if !more {
-                    break;
-                }
-            }
-            self.queue.passed(false);
+            self.queue.drop_message(pipes, pipe);
         }
         false
     }
@@ -141,10 +124,9 @@ impl Pattern for Subscriber {
     fn attached(&mut self, pipes: &mut Pipes, pipe: usize) -> bool {
         self.queue.add(pipe);
         self.distributor.attach(pipe);
-        if self.upstream.len() <= pipe {
-            self.upstream.resize_with(pipe + 1, Upstream::default);
+        if self.unsent.len() <= pipe {
+            self.unsent.resize_with(pipe + 1, Unsent::default);
         }
-        self.upstream[pipe] = Upstream::default();
         self.tell_all(pipes, pipe);
         true
     }
@@ -152,8 +134,8 @@ impl Pattern for Subscriber {
     fn detached(&mut self, _pipes: &mut Pipes, pipe: usize) {
         self.queue.remove(pipe);
         self.distributor.detach(pipe);
-        if let Some(upstream) = self.upstream.get_mut(pipe) {
-            *upstream = Upstream::default();
+        if let Some(unsent) = self.unsent.get_mut(pipe) {
+            unsent.clear();
         }
         if self.receiving == Some(pipe) {
             self.receiving = None;
@@ -165,30 +147,22 @@ impl Pattern for Subscriber {
     }
 
     fn writable(&mut self, pipes: &mut Pipes, pipe: usize) {
-        let Some(upstream) = self.upstream.get_mut(pipe) else { return };
-        while let Some(unsent) = upstream.unsent.first_entry() {
-            encode(unsent.key(), *unsent.get(), &mut self.scratch);
+        let Some(unsent) = self.unsent.get_mut(pipe) else { return };
+        while let Some(topic) = unsent.first_entry() {
+            encode(topic.key(), *topic.get(), &mut self.scratch);
             if pipes.send(pipe, &mut Body::Slice(&self.scratch)).is_err() {
                 return;
             }
-            unsent.remove();
+            topic.remove();
         }
         self.distributor.set_room(pipe, true);
     }
 
     fn reconnected(&mut self, pipes: &mut Pipes, pipe: usize) {
-        // What the first connection is to be told lies in the pipe since it was attached.
-        let again = pipes.get(pipe).is_some_and(|end| end.was_connected);
-        if let Some(upstream) = self.upstream.get_mut(pipe)
-            && (std::mem::take(&mut upstream.lost) || again)
-        {
+        // What the first connection is to be told lies in the pipe since it was attached. A later one is told
+        // all that holds now, behind what the pipe still keeps from before.
+        if pipes.get(pipe).is_some_and(|end| end.was_connected) {
             self.tell_all(pipes, pipe);
-        }
-    }
-
-    fn disconnected(&mut self, _pipes: &mut Pipes, pipe: usize) {
-        if let Some(upstream) = self.upstream.get_mut(pipe) {
-            upstream.lost = true;
         }
     }
 

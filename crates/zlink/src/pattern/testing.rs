@@ -124,7 +124,7 @@ impl Rig {
             self.pipes.close_later(index);
         }
         self.close_what_the_pattern_wants_closed();
-        Peer { end: PipeEnd::new(there, 1), id, index, theirs }
+        Peer { end: PipeEnd::new(there, 1), id, theirs }
     }
 
     /// The handshake of a connecting pipe's connection, the first or a later one.
@@ -280,8 +280,6 @@ pub(crate) struct Peer {
     end: PipeEnd,
     /// The rig's name for the pipe.
     id: PipeId,
-    /// The same, as patterns use it.
-    pub(crate) index: usize,
     theirs: Arc<Inbox>,
 }
 
@@ -317,6 +315,17 @@ impl Peer {
     /// Receives the message there must be.
     pub(crate) fn receive(&mut self) -> Parts {
         self.try_receive().expect("a message")
+    }
+
+    /// The rig's name for the pipe.
+    pub(crate) fn index(&self) -> usize {
+        self.id.index as usize
+    }
+
+    /// Receives one part as it is: the message there must be may have more.
+    pub(crate) fn receive_part(&mut self) -> Message {
+        assert!(self.end.has_input(), "there is no message");
+        self.end.read_message()
     }
 
     /// Whether the rig's side has closed the pipe and everything it sent has been read.

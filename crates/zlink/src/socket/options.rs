@@ -72,6 +72,7 @@ impl Socket {
             }
             SocketAction::Events => {
                 let Readiness { readable, writable } = core.readiness();
+                core.close_refused(&self.inbox);
                 let events = i32::from(readable) * POLLIN | i32::from(writable) * POLLOUT;
                 action.write_int(out, events)
             }

@@ -133,7 +133,8 @@ fn correlated_requests_are_numbered_and_replies_matched() {
         assert_eq!((number.len(), delimiter.len(), &body[..]), (4, 0, &b"?"[..]));
         assert_ne!(last.replace(number.clone()), Some(number.clone()));
         let other: Vec<u8> = number.iter().map(|byte| byte ^ 1).collect();
-        for wrong in [&[&other[..], b"", b"x"][..], &[b"", b"x"], &[number, b"x"], &[number], &[number, b""]] {
+        for wrong in [&[&other[..], b"", b"x"][..], &[b"", b"x"], &[number, b"x"], &[number], &[number, b""]]
+        {
             peer.send(wrong);
         }
         assert!(blocked(&rig.receive()));

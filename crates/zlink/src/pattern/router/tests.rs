@@ -310,7 +310,10 @@ fn a_connecting_pipe_keeps_its_name_over_reconnects() {
     rig.connected(&nameless, "");
     rig.send(&["alice", "hi"]).unwrap();
     rig.send(&[&name[..], b"ho"]).unwrap();
-    assert_eq!((named.receive(), nameless.receive()), (Parts(vec![b"hi".to_vec()]), Parts(vec![b"ho".to_vec()])));
+    assert_eq!(
+        (named.receive(), nameless.receive()),
+        (Parts(vec![b"hi".to_vec()]), Parts(vec![b"ho".to_vec()]))
+    );
 }
 
 #[test]

@@ -235,6 +235,12 @@ impl<V> Tree<V> {
         true
     }
 
+    /// Nodes in use or free.
+    #[cfg(test)]
+    pub(super) fn arena(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// Nodes in use, and bytes in their pieces. Panics if the tree is not as it should be.
     #[cfg(test)]
     pub(super) fn check(&self) -> (usize, usize) {
@@ -249,7 +255,10 @@ impl<V> Tree<V> {
             assert!(at == ROOT || node.value.is_some() || !node.children.is_empty(), "a node for nothing");
             assert!(node.children.is_sorted_by(|a, b| a.byte < b.byte));
             for child in &node.children {
-                assert_eq!((self.nodes[child.node].parent, self.nodes[child.node].piece[0]), (at, child.byte));
+                assert_eq!(
+                    (self.nodes[child.node].parent, self.nodes[child.node].piece[0]),
+                    (at, child.byte)
+                );
                 next.push(child.node);
             }
         }

@@ -1,0 +1,244 @@
+//! Handles: what a `void *` of the C interface stands for.
+//!
+//! A handle is the address of a [`Slot`] in a fixed table, which lies in memory the system provides as it is
+//! first touched. Whether a pointer is a handle is seen from its value alone; a slot is never given back, so that a
+//! closed handle is as safe to look at as an open one.
+//!
+//! # Calls and close
+//!
+//! A thread inside a call marks the slot. The first to come sets a flag, and clears it with a plain store: one
+//! atomic exchange a call, since nearly always only one thread uses a socket at a time. Others are counted. A thread
+//! that closes marks the slot as closed first and looks for marks then; a thread that calls does it the other way
+//! round. With SeqCst on these four accesses at least one sees the other: the call fails, or the close leaves the
+//! object to be freed later, by another open or close.
+//!
+//! # Reuse
+//!
+//! A slot is used again after [`REST`] others were closed, so that a use after close is told as such for a while,
+//! and then meets another object, as with file descriptors. No use is undefined.
+
+use std::collections::VecDeque;
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use crate::error::{Failure, Result};
+
+/// Handles that may be open at a time in a process. Beyond it there is `EMFILE`.
+const SLOTS: usize = 1 << 17;
+/// Slots that rest after a close before one of them is used again.
+const REST: usize = 64;
+
+/// A slot that holds nothing, or something closed that is still to be freed.
+const CLOSED: u32 = 0;
+
+/// What handles can stand for.
+///
+/// # Safety
+///
+/// `KIND` is neither [`CLOSED`] nor that of another type.
+pub(crate) unsafe trait Object: Send + Sync + 'static {
+    /// Tells a slot that holds this type.
+    const KIND: u32;
+    /// The error for anything else.
+    const WRONG: Failure;
+}
+
+// A line of the cache each: threads that use different sockets share none.
+#[repr(align(64))]
+struct Slot {
+    kind: AtomicU32,
+    /// A thread is inside a call.
+    busy: AtomicBool,
+    /// Further threads inside calls.
+    others: AtomicU32,
+    /// A leaked box of the type that `kind` stands for; null while there is none.
+    object: AtomicPtr<()>,
+}
+
+static TABLE: [Slot; SLOTS] = [const {
+    Slot {
+        kind: AtomicU32::new(CLOSED),
+        busy: AtomicBool::new(false),
+        others: AtomicU32::new(0),
+        object: AtomicPtr::new(ptr::null_mut()),
+    }
+}; SLOTS];
+
+/// A closed object that a thread was still inside of, and how to free it.
+struct Retired {
+    slot: &'static Slot,
+    free: unsafe fn(*mut ()),
+}
+
+struct Slots {
+    /// Slots from here on were never used.
+    fresh: usize,
+    resting: VecDeque<&'static Slot>,
+    retired: Vec<Retired>,
+}
+
+static SLOTS_LEFT: Mutex<Slots> =
+    Mutex::new(Slots { fresh: 0, resting: VecDeque::new(), retired: Vec::new() });
+
+fn lock() -> MutexGuard<'static, Slots> {
+    // Nothing under this lock panics half-way through an update.
+    SLOTS_LEFT.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Slot {
+    /// The slot that `handle` is the address of.
+    #[inline]
+    fn at(handle: *mut c_void) -> Option<&'static Slot> {
+        let offset = handle.addr().wrapping_sub(TABLE.as_ptr().addr());
+        if offset % size_of::<Slot>() != 0 {
+            return None;
+        }
+        TABLE.get(offset / size_of::<Slot>())
+    }
+
+    fn is_in_use(&self) -> bool {
+        // SeqCst: pairs with the marks in `enter`, see the module's description.
+        self.busy.load(Ordering::SeqCst) || self.others.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// A thread's stay inside a call on an object.
+pub(crate) struct Entered<T> {
+    slot: &'static Slot,
+    /// This thread set `busy`.
+    first: bool,
+    object: *const T,
+    not_send: PhantomData<*const ()>,
+}
+
+impl<T> Deref for Entered<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: `enter` found the object open with this thread's mark set, so nobody frees it before the mark
+        // is gone, and only shared references are ever made.
+        unsafe { &*self.object }
+    }
+}
+
+impl<T> Drop for Entered<T> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: whoever sees the mark gone, and frees the object, does so after this thread's last use.
+        if self.first {
+            self.slot.busy.store(false, Ordering::Release);
+        } else {
+            self.slot.others.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+/// Enters a call on the object behind `handle`.
+#[inline]
+pub(crate) fn enter<T: Object>(handle: *mut c_void) -> Result<Entered<T>> {
+    let slot = Slot::at(handle).ok_or(T::WRONG)?;
+    // SeqCst, here and at `kind`: pairs with `close`, see the module's description.
+    let first = !slot.busy.swap(true, Ordering::SeqCst);
+    if !first {
+        slot.others.fetch_add(1, Ordering::SeqCst);
+    }
+    // From here on the mark is taken back on every way out.
+    let mut entered = Entered { slot, first, object: ptr::null(), not_send: PhantomData };
+    if slot.kind.load(Ordering::SeqCst) != T::KIND {
+        return Err(T::WRONG);
+    }
+    // Ordered by the load of `kind`, which `open` stores last.
+    entered.object = slot.object.load(Ordering::Relaxed).cast();
+    Ok(entered)
+}
+
+/// Whether `handle` stands for an open object of this type.
+pub(crate) fn check<T: Object>(handle: *mut c_void) -> Result<()> {
+    enter::<T>(handle).map(drop)
+}
+
+/// Makes a handle for `object`.
+pub(crate) fn open<T: Object>(object: T) -> Result<*mut c_void> {
+    let mut slots = lock();
+    let freed = sweep(&mut slots);
+    let slot = if slots.fresh < SLOTS && slots.resting.len() < REST {
+        slots.fresh += 1;
+        &TABLE[slots.fresh - 1]
+    } else {
+        slots.resting.pop_front().ok_or(Failure(libc::EMFILE))?
+    };
+    drop(slots);
+    free(freed);
+    slot.object.store(Box::into_raw(Box::new(object)).cast(), Ordering::Relaxed);
+    // Release at the least: publishes the object to `enter`.
+    slot.kind.store(T::KIND, Ordering::SeqCst);
+    Ok(ptr::from_ref(slot).cast_mut().cast())
+}
+
+/// Closes a handle: from now on it is refused. `last` gets the object, in which other threads may be.
+pub(crate) fn close<T: Object>(handle: *mut c_void, last: impl FnOnce(&T)) -> Result<()> {
+    let slot = Slot::at(handle).ok_or(T::WRONG)?;
+    // SeqCst: pairs with `enter`. Only one of several threads that close gets past this.
+    slot.kind
+        .compare_exchange(T::KIND, CLOSED, Ordering::SeqCst, Ordering::Relaxed)
+        .map_err(|_| T::WRONG)?;
+    let object: *mut T = slot.object.load(Ordering::Relaxed).cast();
+    let retired = Retired { slot, free: free_box::<T> };
+    // The slot is put among the retired even if `last` panics.
+    let retire = Retire(Some(retired));
+    // SAFETY: `kind` said that the slot holds a `T`, and only the thread that closed it retires it, below.
+    last(unsafe { &*object });
+    drop(retire);
+    Ok(())
+}
+
+struct Retire(Option<Retired>);
+
+impl Drop for Retire {
+    fn drop(&mut self) {
+        let mut slots = lock();
+        slots.retired.extend(self.0.take());
+        let freed = sweep(&mut slots);
+        drop(slots);
+        free(freed);
+    }
+}
+
+type Freed = Vec<(*mut (), unsafe fn(*mut ()))>;
+
+/// Takes the retired objects that no thread is inside of out of their slots.
+fn sweep(slots: &mut Slots) -> Freed {
+    let mut freed = Vec::new();
+    let Slots { resting, retired, .. } = slots;
+    retired.retain(|Retired { slot, free }| {
+        if slot.is_in_use() {
+            return true;
+        }
+        freed.push((slot.object.swap(ptr::null_mut(), Ordering::Relaxed), *free));
+        resting.push_back(slot);
+        false
+    });
+    freed
+}
+
+/// Frees what [`sweep`] has taken. Without the lock: freeing the last of a context waits.
+fn free(freed: Freed) {
+    for (object, free) in freed {
+        // SAFETY: `sweep` took the object out of its slot once, after its close and with no thread inside; `free`
+        // belongs to its type.
+        unsafe { free(object) };
+    }
+}
+
+/// # Safety
+///
+/// `object` is a leaked box of `T` that nobody else uses any more.
+unsafe fn free_box<T>(object: *mut ()) {
+    // SAFETY: the caller's.
+    drop(unsafe { Box::from_raw(object.cast::<T>()) });
+}

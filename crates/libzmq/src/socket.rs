@@ -1,0 +1,223 @@
+//! Sockets.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ops::Deref;
+
+use zlink::{Context, SocketType, raw};
+use zlink_pipe::Message;
+
+use crate::error::{Failure, Result, call};
+use crate::handle::{self, Object};
+use crate::utils::{input, output, output_with_size, text};
+
+pub(crate) const DONTWAIT: c_int = 1;
+pub(crate) const SNDMORE: c_int = 2;
+
+/// A socket as C programs hold it.
+pub(crate) struct Socket {
+    socket: zlink::Socket,
+    /// For the socket of a monitor.
+    pub(crate) context: Context,
+}
+
+// SAFETY: the number is no other type's.
+unsafe impl Object for Socket {
+    const KIND: u32 = 0x50_C8_E7_01;
+    const WRONG: Failure = Failure(libc::ENOTSOCK);
+}
+
+impl Deref for Socket {
+    type Target = zlink::Socket;
+
+    #[inline]
+    fn deref(&self) -> &zlink::Socket {
+        &self.socket
+    }
+}
+
+/// Enters a call on a socket.
+#[inline]
+pub(crate) fn enter(socket: *mut c_void) -> Result<handle::Entered<Socket>> {
+    handle::enter(socket)
+}
+
+/// A size as the C functions return it.
+#[inline]
+pub(crate) fn returned(size: usize) -> c_int {
+    c_int::try_from(size).unwrap_or(c_int::MAX)
+}
+
+/// `zmq_socket`.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_socket(context: *mut c_void, socket_type: c_int) -> *mut c_void {
+    call(std::ptr::null_mut(), || {
+        let context: Context = handle::enter::<Context>(context)?.clone();
+        let socket_type = SocketType::from_i32(socket_type).ok_or(Failure(libc::EINVAL))?;
+        let socket = context.socket(socket_type)?;
+        handle::open(Socket { socket, context })
+    })
+}
+
+/// `zmq_close`. Other threads' calls on the socket end with `ENOTSOCK`.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
+    call(-1, || {
+        handle::close::<Socket>(socket, |socket| socket.close())?;
+        Ok(0)
+    })
+}
+
+/// `zmq_setsockopt`.
+///
+/// # Safety
+///
+/// `value` is null or valid for reads of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_setsockopt(
+    socket: *mut c_void,
+    option: c_int,
+    value: *const c_void,
+    size: usize,
+) -> c_int {
+    call(-1, || {
+        let socket = enter(socket)?;
+        // SAFETY: the caller's.
+        socket.set_option(option, unsafe { input(value, size) }?)?;
+        Ok(0)
+    })
+}
+
+/// `zmq_getsockopt`.
+///
+/// # Safety
+///
+/// `size` is null or valid for reads and writes; `value` is null or valid for writes of `*size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_getsockopt(
+    socket: *mut c_void,
+    option: c_int,
+    value: *mut c_void,
+    size: *mut usize,
+) -> c_int {
+    call(-1, || {
+        let socket = enter(socket)?;
+        // SAFETY: the caller's.
+        unsafe { output_with_size(value, size, |out| -> Result<usize> { Ok(socket.option(option, out)?) }) }
+    })
+}
+
+type EndpointCall = fn(&zlink::Socket, &str) -> zlink::Result<()>;
+
+/// # Safety
+///
+/// `endpoint` is null or a string that ends in a zero byte.
+unsafe fn with_endpoint(socket: *mut c_void, endpoint: *const c_char, body: EndpointCall) -> c_int {
+    call(-1, || {
+        let socket = enter(socket)?;
+        // SAFETY: the caller's.
+        body(&socket, unsafe { text(endpoint) }?)?;
+        Ok(0)
+    })
+}
+
+/// `zmq_bind`.
+///
+/// # Safety
+///
+/// `endpoint` is null or a string that ends in a zero byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_bind(socket: *mut c_void, endpoint: *const c_char) -> c_int {
+    // SAFETY: the caller's.
+    unsafe { with_endpoint(socket, endpoint, zlink::Socket::bind) }
+}
+
+/// `zmq_connect`.
+///
+/// # Safety
+///
+/// `endpoint` is null or a string that ends in a zero byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_connect(socket: *mut c_void, endpoint: *const c_char) -> c_int {
+    // SAFETY: the caller's.
+    unsafe { with_endpoint(socket, endpoint, zlink::Socket::connect) }
+}
+
+/// `zmq_unbind`.
+///
+/// # Safety
+///
+/// `endpoint` is null or a string that ends in a zero byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_unbind(socket: *mut c_void, endpoint: *const c_char) -> c_int {
+    // SAFETY: the caller's.
+    unsafe { with_endpoint(socket, endpoint, zlink::Socket::unbind) }
+}
+
+/// `zmq_disconnect`.
+///
+/// # Safety
+///
+/// `endpoint` is null or a string that ends in a zero byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, endpoint: *const c_char) -> c_int {
+    // SAFETY: the caller's.
+    unsafe { with_endpoint(socket, endpoint, zlink::Socket::disconnect) }
+}
+
+/// `zmq_send`. Returns the size sent.
+///
+/// # Safety
+///
+/// `data` is null or valid for reads of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_send(
+    socket: *mut c_void,
+    data: *const c_void,
+    size: usize,
+    flags: c_int,
+) -> c_int {
+    call(-1, || {
+        let socket = enter(socket)?;
+        // SAFETY: the caller's.
+        let bytes = unsafe { input(data, size) }?;
+        raw::send_slice(&socket, bytes, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
+        Ok(returned(size))
+    })
+}
+
+/// `zmq_send_const`: as `zmq_send`, without a copy if the data is large. Returns the size sent.
+///
+/// # Safety
+///
+/// `data` is null or valid for reads of `size` bytes, from any thread and until the process ends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_send_const(
+    socket: *mut c_void,
+    data: *const c_void,
+    size: usize,
+    flags: c_int,
+) -> c_int {
+    call(-1, || {
+        let socket = enter(socket)?;
+        // SAFETY: the caller's.
+        let bytes: &'static [u8] = unsafe { input(data, size) }?;
+        let mut message = Message::from_static(bytes);
+        raw::send_message(&socket, &mut message, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
+        Ok(returned(size))
+    })
+}
+
+/// `zmq_recv`. Returns the size of the message, of which no more than `size` bytes are written.
+///
+/// # Safety
+///
+/// `data` is null or valid for writes of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recv(socket: *mut c_void, data: *mut c_void, size: usize, flags: c_int) -> c_int {
+    call(-1, || {
+        let socket = enter(socket)?;
+        // SAFETY: the caller's.
+        let buffer = unsafe { output(data, size) }?;
+        Ok(returned(raw::recv_slice(&socket, buffer, flags & DONTWAIT != 0)?))
+    })
+}

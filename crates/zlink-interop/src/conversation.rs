@@ -1,0 +1,148 @@
+//! Two sockets that have met, and what each must add to a message for the other to get it.
+
+use std::time::Duration;
+
+use zlink::SocketType;
+
+use crate::case::{Case, Side};
+use crate::node::{Node, Parts};
+use crate::option;
+
+/// The name a side takes where names are wanted. REQ goes without, so that its ROUTER makes one up.
+fn name(side: Side) -> &'static [u8] {
+    match side {
+        Side::A => b"side-a",
+        Side::B => b"side-b",
+    }
+}
+
+/// One side of a conversation.
+pub struct Speaker {
+    node: Node,
+    peer_type: SocketType,
+    /// What a ROUTER calls its peer.
+    address: Vec<u8>,
+}
+
+impl Speaker {
+    /// Makes the socket and gives it the options its part asks for.
+    fn new(case: &Case, side: Side) -> Self {
+        use SocketType::{Dealer, Pub, Rep, Router, Sub, Xpub, Xsub};
+        let socket_type = case.pairing.socket_type(side);
+        let mut node = Node::new(case.library(side), socket_type);
+        if matches!(socket_type, Router | Rep | Pub | Xpub) {
+            // These drop what exceeds a mark; the tests are about what arrives.
+            node.set_unlimited();
+        }
+        if matches!(socket_type, Router | Dealer) {
+            node.set(option::ROUTING_ID, name(side));
+        }
+        if matches!(socket_type, Sub | Xsub) {
+            node.set_unlimited();
+            node.subscribe(b"");
+        }
+        Speaker { node, peer_type: case.pairing.socket_type(side.other()), address: Vec::new() }
+    }
+
+    fn has_delimiter(&self) -> bool {
+        matches!(
+            (self.node.socket_type(), self.peer_type),
+            (SocketType::Router, SocketType::Req) | (SocketType::Dealer, SocketType::Rep)
+        )
+    }
+
+    /// Sends a message to the peer.
+    #[track_caller]
+    pub fn say<P: AsRef<[u8]>>(&mut self, parts: &[P]) {
+        let mut frames: Vec<&[u8]> = Vec::with_capacity(parts.len() + 2);
+        if self.node.socket_type() == SocketType::Router {
+            frames.push(&self.address);
+        }
+        if self.has_delimiter() {
+            frames.push(b"");
+        }
+        frames.extend(parts.iter().map(AsRef::as_ref));
+        self.node.send(&frames);
+    }
+
+    /// Receives a message from the peer.
+    #[track_caller]
+    pub fn hear(&mut self) -> Parts {
+        let mut frames = self.node.recv();
+        if self.node.socket_type() == SocketType::Router {
+            self.address = frames.remove(0);
+            if self.peer_type != SocketType::Req {
+                assert!(self.address.starts_with(b"side-"), "{} from {:?}", self.node, self.address);
+            }
+        }
+        if self.has_delimiter() {
+            assert!(frames.remove(0).is_empty(), "{}: the delimiter has a body", self.node);
+        }
+        frames
+    }
+
+    /// The socket.
+    pub fn node(&mut self) -> &mut Node {
+        &mut self.node
+    }
+}
+
+/// Two sockets between which messages arrive from now on.
+pub struct Conversation {
+    /// The side that speaks first.
+    pub a: Speaker,
+    /// The side that answers, or listens.
+    pub b: Speaker,
+}
+
+impl Conversation {
+    /// Makes the sockets, lets them meet, and waits until nothing that is said can be lost.
+    pub fn open(case: &Case) -> Self {
+        let mut a = Speaker::new(case, Side::A);
+        let mut b = Speaker::new(case, Side::B);
+        let (bound, connecting) = match case.bound {
+            Side::A => (&mut a, &mut b),
+            Side::B => (&mut b, &mut a),
+        };
+        let both_route = [&bound, &connecting].iter().all(|s| s.node.socket_type() == SocketType::Router);
+        if both_route {
+            connecting.node.set_int(option::PROBE_ROUTER, 1);
+        }
+        let endpoint = bound.node.bind(case.transport.wildcard());
+        connecting.node.connect(&endpoint);
+        if both_route {
+            // The probe tells the bound side whom it has; its answer tells the other.
+            assert_eq!(bound.hear(), [b""]);
+            bound.say(&[b"met"]);
+            assert_eq!(connecting.hear(), [b"met"]);
+        }
+        match case.pairing.a {
+            SocketType::Xpub => assert_eq!(a.node.recv(), [[1]], "the subscription to everything"),
+            SocketType::Pub => await_subscription(&mut a.node, &mut b.node),
+            _ => {}
+        }
+        Conversation { a, b }
+    }
+
+    /// The two, the one that speaks in this direction first.
+    pub fn from(&mut self, side: Side) -> (&mut Speaker, &mut Speaker) {
+        match side {
+            Side::A => (&mut self.a, &mut self.b),
+            Side::B => (&mut self.b, &mut self.a),
+        }
+    }
+}
+
+/// Publishes until something arrives: a PUB cannot tell who has subscribed.
+fn await_subscription(publisher: &mut Node, subscriber: &mut Node) {
+    let limit = std::time::Instant::now() + crate::GUARD;
+    loop {
+        publisher.send(&[b"heard?"]);
+        if subscriber.recv_within(Duration::from_millis(5)).is_some() {
+            break;
+        }
+        assert!(std::time::Instant::now() < limit, "{publisher} to {subscriber}: nothing arrives");
+    }
+    publisher.send(&[b"heard."]);
+    while subscriber.recv() != [b"heard."] {}
+}

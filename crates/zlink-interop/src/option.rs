@@ -1,0 +1,30 @@
+//! Numbers of socket options, the same for both libraries. Source: `zmq.h`.
+
+/// `ZMQ_ROUTING_ID`.
+pub const ROUTING_ID: i32 = 5;
+/// `ZMQ_SUBSCRIBE`.
+pub const SUBSCRIBE: i32 = 6;
+/// `ZMQ_UNSUBSCRIBE`.
+pub const UNSUBSCRIBE: i32 = 7;
+/// `ZMQ_LINGER`, in milliseconds.
+pub const LINGER: i32 = 17;
+/// `ZMQ_RECONNECT_IVL`, in milliseconds.
+pub const RECONNECT_IVL: i32 = 18;
+/// `ZMQ_SNDHWM`, in messages.
+pub const SNDHWM: i32 = 23;
+/// `ZMQ_RCVHWM`, in messages.
+pub const RCVHWM: i32 = 24;
+/// `ZMQ_RCVTIMEO`, in milliseconds.
+pub const RCVTIMEO: i32 = 27;
+/// `ZMQ_SNDTIMEO`, in milliseconds.
+pub const SNDTIMEO: i32 = 28;
+/// `ZMQ_LAST_ENDPOINT`.
+pub const LAST_ENDPOINT: i32 = 32;
+/// `ZMQ_PROBE_ROUTER`.
+pub const PROBE_ROUTER: i32 = 51;
+/// `ZMQ_HEARTBEAT_IVL`, in milliseconds.
+pub const HEARTBEAT_IVL: i32 = 75;
+/// `ZMQ_HEARTBEAT_TTL`, in milliseconds.
+pub const HEARTBEAT_TTL: i32 = 76;
+/// `ZMQ_HEARTBEAT_TIMEOUT`, in milliseconds.
+pub const HEARTBEAT_TIMEOUT: i32 = 77;

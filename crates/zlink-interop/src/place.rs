@@ -1,0 +1,78 @@
+//! Where sockets meet.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A transport between processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP over the loopback interface.
+    Tcp,
+    /// Unix domain sockets.
+    Ipc,
+}
+
+impl Transport {
+    /// Both.
+    pub const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Ipc];
+
+    /// An endpoint to bind, whose rest the system chooses.
+    pub fn wildcard(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp://127.0.0.1:*",
+            Transport::Ipc => "ipc://*",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transport::Tcp => "tcp",
+            Transport::Ipc => "ipc",
+        })
+    }
+}
+
+/// A place that can be bound again and again, and that nobody else binds meanwhile. Files go with it.
+#[derive(Debug)]
+pub struct Place {
+    endpoint: String,
+    folder: Option<PathBuf>,
+}
+
+impl Place {
+    /// Makes one.
+    ///
+    /// With TCP it has a loopback address of its own, so that the system gives its port to nobody while it
+    /// is unbound: those who leave the choice of port to the system do so on 127.0.0.1.
+    pub fn new(transport: Transport) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        match transport {
+            Transport::Tcp => {
+                let (a, b) = (1 + process / 250 % 250, 1 + process % 250);
+                Place { endpoint: format!("tcp://127.{a}.{b}.{number}:5555"), folder: None }
+            }
+            Transport::Ipc => {
+                let folder = std::env::temp_dir().join(format!("zlink-interop-{process}-{number}"));
+                std::fs::create_dir_all(&folder).expect("the folder for temporary files is writable");
+                Place { endpoint: format!("ipc://{}", folder.join("socket").display()), folder: Some(folder) }
+            }
+        }
+    }
+
+    /// The endpoint, for bind and connect.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What the C interface needs and the Rust API has no use for: calls that take bytes or a message in place, with
+//! the flags of `zmq.h` as plain arguments.
+//!
+//! Nothing here is stable, and nothing here is slower than the public calls: each is the socket's own function
+//! under a public name.
+
+use zlink_pipe::{Body, Message};
+
+use crate::error::Result;
+use crate::monitor::MonitorEvent;
+use crate::pipe::Sink;
+use crate::socket::{Socket, Wait};
+
+#[inline]
+fn wait(dontwait: bool) -> Wait {
+    if dontwait { Wait::Never } else { Wait::Block }
+}
+
+/// Sends a copy of `bytes` as one part.
+///
+/// # Errors
+///
+/// As [`Socket::send`].
+#[inline]
+pub fn send_slice(socket: &Socket, bytes: &[u8], more: bool, dontwait: bool) -> Result<()> {
+    socket.send_body(&mut Body::Slice(bytes), more, wait(dontwait))
+}
+
+/// Sends `message` as one part. It is empty afterwards on success and unchanged on failure.
+///
+/// # Errors
+///
+/// As [`Socket::send`].
+#[inline]
+pub fn send_message(socket: &Socket, message: &mut Message, more: bool, dontwait: bool) -> Result<()> {
+    socket.send_body(&mut Body::Message(message), more, wait(dontwait))?;
+    // A body that was copied into a chunk is still there.
+    *message = Message::new();
+    Ok(())
+}
+
+/// Receives one part into `buffer` and returns its full length; what does not fit is lost.
+///
+/// # Errors
+///
+/// As [`Socket::recv`].
+#[inline]
+pub fn recv_slice(socket: &Socket, buffer: &mut [u8], dontwait: bool) -> Result<usize> {
+    socket.receive_slice(buffer, wait(dontwait))
+}
+
+/// Receives one part into `message`, which is unchanged on failure.
+///
+/// # Errors
+///
+/// As [`Socket::recv`].
+#[inline]
+pub fn recv_message(socket: &Socket, message: &mut Message, dontwait: bool) -> Result<()> {
+    let more = socket.receive_into(&mut Sink::Message(message), wait(dontwait))?;
+    message.set_more(more);
+    Ok(())
+}
+
+/// Sends the socket's events in `mask` to `sink`, and no longer to an earlier one, whose last event is
+/// [`MonitorStopped`](crate::EventKind::MonitorStopped). Without a sink it only ends the earlier one.
+///
+/// `sink` is called by I/O threads and by threads inside calls on the socket. It must not wait, nor call the
+/// socket.
+///
+/// # Errors
+///
+/// [`Error::Closed`](crate::Error::Closed) if the socket is closed, [`Error::Terminated`](crate::Error::Terminated) if its context is being terminated.
+pub fn set_monitor(
+    socket: &Socket,
+    mask: u32,
+    sink: Option<Box<dyn Fn(&MonitorEvent) + Send>>,
+) -> Result<()> {
+    socket.readiness()?;
+    socket.monitor_hub().set(mask, sink);
+    Ok(())
+}
+

@@ -1,0 +1,161 @@
+//! What the socket tests share: every test over every transport, and peers that speak ZMTP by hand.
+
+#![allow(dead_code, unused_imports)] // Each test binary uses its part.
+
+mod process;
+mod raw_peer;
+
+pub use process::{Resources, cpu_time, peak_memory, wait_until_asleep};
+pub use raw_peer::{RawListener, RawPeer, RawStream, command, frame, greeting, long_frame, ready};
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use zlink::{Context, EventKind, Message, MonitorEvent, Socket, SocketType};
+
+/// Ends what would hang. No test depends on how long anything takes.
+pub const GUARD: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    Tcp,
+    Ipc,
+}
+
+impl Transport {
+    /// An endpoint to bind, chosen by the system.
+    pub fn wildcard(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp://127.0.0.1:*",
+            Transport::Ipc => "ipc://*",
+        }
+    }
+
+    /// An endpoint nobody has bound yet, to connect to first.
+    pub fn unbound(self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        match self {
+            Transport::Tcp => {
+                // The system does not soon give a port of its own choice to somebody else.
+                let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+                format!("tcp://{}", taken.local_addr().expect("its address"))
+            }
+            Transport::Ipc => {
+                let number = NEXT.fetch_add(1, Ordering::Relaxed);
+                format!("ipc://@zlink-test-{}-{number}", std::process::id())
+            }
+        }
+    }
+}
+
+/// Runs each test function over each transport, with a guard against hanging.
+#[macro_export]
+macro_rules! over_tcp_and_ipc {
+    ($($name:ident,)+) => {
+        mod tcp {
+            $(#[test] fn $name() { $crate::common::guarded(|| super::$name($crate::common::Transport::Tcp)) })+
+        }
+        mod ipc {
+            $(#[test] fn $name() { $crate::common::guarded(|| super::$name($crate::common::Transport::Ipc)) })+
+        }
+    };
+}
+
+/// Runs `test` and fails if it does not come to an end.
+pub fn guarded(test: impl FnOnce() + Send + 'static) {
+    let (done, waiter) = channel();
+    let runner = thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    match waiter.recv_timeout(2 * GUARD) {
+        // The sender is dropped without a word by a test that failed.
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+            if let Err(panic) = runner.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        Err(RecvTimeoutError::Timeout) => panic!("the test hangs"),
+    }
+}
+
+/// A socket whose calls fail rather than hang, and that tries again at once when a connection is lost.
+pub fn socket(context: &Context, socket_type: SocketType) -> Socket {
+    let socket = context.socket(socket_type).expect("socket");
+    socket.set_receive_timeout(Some(GUARD)).expect("option");
+    socket.set_send_timeout(Some(GUARD)).expect("option");
+    socket.set_reconnect_interval(Some(Duration::from_millis(1))).expect("option");
+    socket.set_linger(Some(Duration::ZERO)).expect("option");
+    socket
+}
+
+/// As [`socket`], bound. Returns its endpoint too.
+pub fn bound(context: &Context, socket_type: SocketType, transport: Transport) -> (Socket, String) {
+    let socket = socket(context, socket_type);
+    socket.bind(transport.wildcard()).expect("bind");
+    let endpoint = socket.last_endpoint().expect("endpoint");
+    (socket, endpoint)
+}
+
+/// As [`socket`], connected.
+pub fn connected(context: &Context, socket_type: SocketType, endpoint: &str) -> Socket {
+    let socket = socket(context, socket_type);
+    socket.connect(endpoint).expect("connect");
+    socket
+}
+
+/// The events of a socket from now on.
+pub fn monitor(socket: &Socket) -> Monitored {
+    let (sink, events) = channel();
+    let sink = Box::new(move |event: &MonitorEvent| drop(sink.send(event.clone())));
+    zlink::raw::set_monitor(socket, EventKind::ALL, Some(sink)).expect("monitor");
+    Monitored(events)
+}
+
+pub struct Monitored(Receiver<MonitorEvent>);
+
+impl Monitored {
+    /// Waits for the next event of one of these kinds.
+    pub fn wait_for(&self, kinds: &[EventKind]) -> MonitorEvent {
+        let deadline = Instant::now() + GUARD;
+        loop {
+            let event = self
+                .0
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                .unwrap_or_else(|_| panic!("none of {kinds:?} within the guard"));
+            if kinds.contains(&event.kind) {
+                return event;
+            }
+        }
+    }
+}
+
+/// Waits until `condition` holds, by looking again and again.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + GUARD;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never came true: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A body that tells its number and whose every byte can be checked.
+pub fn body(number: u32, len: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..len).map(|i| (i as u32).wrapping_mul(31).wrapping_add(number) as u8).collect();
+    let tag = number.to_be_bytes();
+    let n = tag.len().min(len);
+    bytes[..n].copy_from_slice(&tag[..n]);
+    bytes
+}
+
+/// The number that [`body`] put in front.
+pub fn number(bytes: &[u8]) -> u32 {
+    u32::from_be_bytes(*bytes.first_chunk().expect("a numbered body"))
+}
+
+/// Parts as byte vectors.
+pub fn parts(multipart: &[Message]) -> Vec<Vec<u8>> {
+    multipart.iter().map(|part| part.to_vec()).collect()
+}
