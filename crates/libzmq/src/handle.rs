@@ -94,7 +94,7 @@ impl Slot {
     #[inline]
     fn at(handle: *mut c_void) -> Option<&'static Slot> {
         let offset = handle.addr().wrapping_sub(TABLE.as_ptr().addr());
-        if offset % size_of::<Slot>() != 0 {
+        if !offset.is_multiple_of(size_of::<Slot>()) {
             return None;
         }
         TABLE.get(offset / size_of::<Slot>())
@@ -157,11 +157,6 @@ pub(crate) fn enter<T: Object>(handle: *mut c_void) -> Result<Entered<T>> {
     Ok(entered)
 }
 
-/// Whether `handle` stands for an open object of this type.
-pub(crate) fn check<T: Object>(handle: *mut c_void) -> Result<()> {
-    enter::<T>(handle).map(drop)
-}
-
 /// Makes a handle for `object`.
 pub(crate) fn open<T: Object>(object: T) -> Result<*mut c_void> {
     let mut slots = lock();
@@ -184,9 +179,7 @@ pub(crate) fn open<T: Object>(object: T) -> Result<*mut c_void> {
 pub(crate) fn close<T: Object>(handle: *mut c_void, last: impl FnOnce(&T)) -> Result<()> {
     let slot = Slot::at(handle).ok_or(T::WRONG)?;
     // SeqCst: pairs with `enter`. Only one of several threads that close gets past this.
-    slot.kind
-        .compare_exchange(T::KIND, CLOSED, Ordering::SeqCst, Ordering::Relaxed)
-        .map_err(|_| T::WRONG)?;
+    slot.kind.compare_exchange(T::KIND, CLOSED, Ordering::SeqCst, Ordering::Relaxed).map_err(|_| T::WRONG)?;
     let object: *mut T = slot.object.load(Ordering::Relaxed).cast();
     let retired = Retired { slot, free: free_box::<T> };
     // The slot is put among the retired even if `last` panics.

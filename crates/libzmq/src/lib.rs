@@ -18,16 +18,16 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod context;
-//M mod counter;
-//M mod draft;
+mod counter;
+mod draft;
 mod error;
 mod handle;
 mod message;
-//M mod monitor;
-//M mod poll;
-//M mod proxy;
+mod monitor;
+mod poll;
+mod proxy;
 mod socket;
-//M mod timers;
+mod timers;
 mod utils;
-//M mod vectors;
-//M mod z85;
+mod vectors;
+mod z85;

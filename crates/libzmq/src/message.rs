@@ -31,7 +31,8 @@ pub struct MessageMemory {
     strings: AtomicPtr<Strings>,
 }
 
-const _: () = assert!(size_of::<MessageMemory>() <= 64 && align_of::<MessageMemory>() == align_of::<*mut c_void>());
+const _: () =
+    assert!(size_of::<MessageMemory>() <= 64 && align_of::<MessageMemory>() == align_of::<*mut c_void>());
 
 /// A list of strings that belong to a message.
 struct Strings {
@@ -157,7 +158,10 @@ fn sized(size: usize) -> Result<Message> {
     let mut bytes = Vec::<u8>::new();
     bytes.try_reserve_exact(size).map_err(|_| Failure(libc::ENOMEM))?;
     // SAFETY: the capacity is there; as above for the bytes themselves.
-    #[allow(clippy::uninit_vec, reason = "zeroing a large body that the caller is about to write would double its cost")]
+    #[allow(
+        clippy::uninit_vec,
+        reason = "zeroing a large body that the caller is about to write would double its cost"
+    )]
     unsafe {
         bytes.set_len(size);
     }
@@ -353,7 +357,10 @@ pub extern "C" fn zmq_msg_set(_message: *mut MessageMemory, _property: c_int, _v
 /// `message` is null or valid for reads and writes of a `zmq_msg_t`; `property` is null or a string that ends in a
 /// zero byte.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_msg_gets(message: *const MessageMemory, property: *const c_char) -> *const c_char {
+pub unsafe extern "C" fn zmq_msg_gets(
+    message: *const MessageMemory,
+    property: *const c_char,
+) -> *const c_char {
     call(ptr::null(), || {
         // SAFETY: the caller's.
         let (message, property) = unsafe { (seen_at(message)?, text(property)?) };
@@ -405,7 +412,11 @@ pub unsafe extern "C" fn zmq_msg_set_routing_id(message: *mut MessageMemory, rou
 ///
 /// `message` is null or valid for reads and writes of a `zmq_msg_t`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_msg_send(message: *mut MessageMemory, socket: *mut c_void, flags: c_int) -> c_int {
+pub unsafe extern "C" fn zmq_msg_send(
+    message: *mut MessageMemory,
+    socket: *mut c_void,
+    flags: c_int,
+) -> c_int {
     call(-1, || {
         let socket = enter(socket)?;
         // SAFETY: the caller's.
@@ -423,7 +434,11 @@ pub unsafe extern "C" fn zmq_msg_send(message: *mut MessageMemory, socket: *mut 
 ///
 /// `message` is null or valid for reads and writes of a `zmq_msg_t`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_msg_recv(message: *mut MessageMemory, socket: *mut c_void, flags: c_int) -> c_int {
+pub unsafe extern "C" fn zmq_msg_recv(
+    message: *mut MessageMemory,
+    socket: *mut c_void,
+    flags: c_int,
+) -> c_int {
     call(-1, || {
         let socket = enter(socket)?;
         // SAFETY: the caller's.
@@ -440,7 +455,11 @@ pub unsafe extern "C" fn zmq_msg_recv(message: *mut MessageMemory, socket: *mut 
 ///
 /// As [`zmq_msg_send`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_sendmsg(socket: *mut c_void, message: *mut MessageMemory, flags: c_int) -> c_int {
+pub unsafe extern "C" fn zmq_sendmsg(
+    socket: *mut c_void,
+    message: *mut MessageMemory,
+    flags: c_int,
+) -> c_int {
     // SAFETY: the caller's.
     unsafe { zmq_msg_send(message, socket, flags) }
 }
@@ -451,7 +470,11 @@ pub unsafe extern "C" fn zmq_sendmsg(socket: *mut c_void, message: *mut MessageM
 ///
 /// As [`zmq_msg_recv`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_recvmsg(socket: *mut c_void, message: *mut MessageMemory, flags: c_int) -> c_int {
+pub unsafe extern "C" fn zmq_recvmsg(
+    socket: *mut c_void,
+    message: *mut MessageMemory,
+    flags: c_int,
+) -> c_int {
     // SAFETY: the caller's.
     unsafe { zmq_msg_recv(message, socket, flags) }
 }

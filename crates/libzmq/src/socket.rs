@@ -213,7 +213,12 @@ pub unsafe extern "C" fn zmq_send_const(
 ///
 /// `data` is null or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_recv(socket: *mut c_void, data: *mut c_void, size: usize, flags: c_int) -> c_int {
+pub unsafe extern "C" fn zmq_recv(
+    socket: *mut c_void,
+    data: *mut c_void,
+    size: usize,
+    flags: c_int,
+) -> c_int {
     call(-1, || {
         let socket = enter(socket)?;
         // SAFETY: the caller's.

@@ -25,6 +25,8 @@ use crate::{BY_REFERENCE, CHUNK_SIZE};
 
 /// First chunk of a pipe, in bytes: an idle connection costs no more.
 const FIRST_CHUNK: usize = 1024;
+/// A watched producer that gathers at least this part of a batch between two looks is left to go on.
+const WORTH_WAITING: usize = 4;
 /// Emptied chunks kept for reuse.
 const SPARE: usize = 2;
 
@@ -108,6 +110,8 @@ pub struct Release {
     pub more: bool,
     /// How many bytes have gathered.
     pub gathered: usize,
+    /// A stream is on: more is likely to come at once.
+    pub streaming: bool,
     /// The producer waits for room, and there is some: tell it.
     pub unblocked: bool,
 }
@@ -143,6 +147,8 @@ struct State {
     granted: bool,
     /// The last holder of the writer token gave it back with something still in hand.
     paused: bool,
+    /// Whoever held the writer token last left entries behind that he had taken.
+    unwritten: bool,
     /// The consumer knows that there is something to take.
     told: bool,
     ended: bool,
@@ -153,6 +159,8 @@ struct State {
     /// Batches the producer wrote itself, and how many the watcher has seen.
     flushes: u64,
     flushes_seen: u64,
+    /// Bytes gathered when the watcher last looked.
+    bytes_seen: usize,
     config: QueueConfig,
 }
 
@@ -178,12 +186,14 @@ impl Queue {
                 writer: Writer::Detached,
                 granted: false,
                 paused: false,
+                unwritten: false,
                 told: false,
                 ended: false,
                 streaming: false,
                 watched: false,
                 flushes: 0,
                 flushes_seen: 0,
+                bytes_seen: 0,
                 config,
             }),
         }
@@ -361,7 +371,7 @@ impl Queue {
         let mut state = lock(&self.state);
         let free = matches!(state.writer, Writer::Idle | Writer::Blocked);
         if free {
-            state.writer = Writer::Busy;
+            state.take_token();
         }
         free
     }
@@ -371,7 +381,7 @@ impl Queue {
         let mut state = lock(&self.state);
         let free = state.writer == Writer::Idle;
         if free {
-            state.writer = Writer::Busy;
+            state.take_token();
         }
         free
     }
@@ -419,20 +429,19 @@ impl Queue {
         state.messages = 0;
     }
 
-    /// Returns credit for `credit` written messages and, unless more has gathered, the writer token.
+    /// Returns credit for `credit` written messages and the writer token, unless more has gathered. An I/O
+    /// thread also keeps the token while a stream is on, to begin or go on with a watch.
     pub fn release(&self, by: Holder, credit: usize) -> Release {
         let mut state = lock(&self.state);
         let unblocked = state.credit(credit);
         let more = !state.is_empty();
-        if !more {
+        let streaming = state.streaming && state.config.direct;
+        // An I/O thread that has written the gathered part of a stream stays to watch it.
+        if !more && !(streaming && by == Holder::IoThread) {
             state.writer = Writer::Idle;
             state.told = state.watched;
-            if by == Holder::IoThread {
-                // It came to an end of what gathered: the next message need not wait for it.
-                state.streaming = state.watched;
-            }
         }
-        Release { more, gathered: state.bytes, unblocked }
+        Release { more, gathered: state.bytes, streaming, unblocked }
     }
 
     /// Gives the writer token back although more may have gathered or is still in hand; the caller sees to it
@@ -478,6 +487,7 @@ impl Queue {
         state.watched = true;
         state.told = true;
         state.flushes_seen = state.flushes;
+        state.bytes_seen = state.bytes;
         state.writer = Writer::Idle;
         state.credit(credit)
     }
@@ -485,13 +495,16 @@ impl Queue {
     /// Looks at a watched stream.
     pub fn watch(&self) -> Watch {
         let mut state = lock(&self.state);
-        let moved = state.flushes != state.flushes_seen;
+        // A producer that will soon have gathered a whole batch is left to write it.
+        let grown = state.bytes.saturating_sub(state.bytes_seen) >= state.config.batch_bytes / WORTH_WAITING;
+        let moved = state.flushes != state.flushes_seen || grown;
         state.flushes_seen = state.flushes;
+        state.bytes_seen = state.bytes;
         if moved || matches!(state.writer, Writer::Busy | Writer::Blocked) {
             return Watch::Progress;
         }
-        if !state.is_empty() && state.writer == Writer::Idle {
-            state.writer = Writer::Busy;
+        if state.has_unwritten() && state.writer == Writer::Idle {
+            state.take_token();
             return Watch::Stalled;
         }
         state.watched = false;
@@ -543,6 +556,18 @@ impl State {
         self.messages == 0 && self.entries.is_empty()
     }
 
+    /// Whether there is anything for a writer to do.
+    #[inline]
+    fn has_unwritten(&self) -> bool {
+        self.unwritten || !self.is_empty()
+    }
+
+    #[inline]
+    fn take_token(&mut self) {
+        self.writer = Writer::Busy;
+        self.unwritten = false;
+    }
+
     #[inline]
     fn is_full(&self) -> bool {
         self.config.hwm != 0 && self.in_flight >= self.config.hwm && !self.config.conflate
@@ -571,9 +596,9 @@ impl State {
             && self.writer == Writer::Idle
             && !self.streaming
             && self.config.gather != Some(true)
-            && self.is_empty();
+            && !self.has_unwritten();
         if may {
-            self.writer = Writer::Busy;
+            self.take_token();
             self.granted = true;
             self.in_flight += 1;
         }

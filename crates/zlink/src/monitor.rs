@@ -1,6 +1,7 @@
 //! Socket events: connections made, refused, lost.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError, TrySendError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -110,7 +111,7 @@ pub struct Monitor {
     events: Receiver<MonitorEvent>,
     lost: Arc<AtomicU64>,
     /// The end is to be told, and was not yet.
-    tell_end: AtomicBool,
+    tell_end: Cell<bool>,
 }
 
 impl Socket {
@@ -136,7 +137,7 @@ impl Socket {
             }
         };
         self.monitor_hub().set(mask, Some(Box::new(sink)));
-        let tell_end = (mask & EventKind::MonitorStopped as u32 != 0).into();
+        let tell_end = Cell::new(mask & EventKind::MonitorStopped as u32 != 0);
         Ok(Monitor { events, lost, tell_end })
     }
 }
@@ -183,7 +184,7 @@ impl Monitor {
     }
 
     fn end(&self) -> Result<MonitorEvent> {
-        if self.tell_end.swap(false, Ordering::Relaxed) {
+        if self.tell_end.replace(false) {
             return Ok(MonitorEvent { kind: EventKind::MonitorStopped, value: 0, endpoint: String::new() });
         }
         Err(Error::Closed)

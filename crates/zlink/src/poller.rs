@@ -5,7 +5,7 @@
 //! news in first. It reads what arrives on its sockets' connections itself, as a thread in `recv` does.
 
 use std::ops::{BitOr, BitOrAssign};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -90,8 +90,8 @@ impl<'a> PollItem<'a> {
     }
 
     /// Waits for `events` of a descriptor: a file, pipe, or socket of the operating system.
-    pub fn fd(fd: &'a impl AsFd, events: Events) -> Self {
-        PollItem { source: Source::Fd(fd.as_fd()), events, ready: Events::NONE }
+    pub fn fd(fd: BorrowedFd<'a>, events: Events) -> Self {
+        PollItem { source: Source::Fd(fd), events, ready: Events::NONE }
     }
 
     /// What the last [`poll`] has found.

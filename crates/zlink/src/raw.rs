@@ -61,6 +61,9 @@ pub fn recv_message(socket: &Socket, message: &mut Message, dontwait: bool) -> R
     Ok(())
 }
 
+/// Takes a socket's events.
+pub type MonitorSink = Box<dyn Fn(&MonitorEvent) + Send>;
+
 /// Sends the socket's events in `mask` to `sink`, and no longer to an earlier one, whose last event is
 /// [`MonitorStopped`](crate::EventKind::MonitorStopped). Without a sink it only ends the earlier one.
 ///
@@ -70,13 +73,8 @@ pub fn recv_message(socket: &Socket, message: &mut Message, dontwait: bool) -> R
 /// # Errors
 ///
 /// [`Error::Closed`](crate::Error::Closed) if the socket is closed, [`Error::Terminated`](crate::Error::Terminated) if its context is being terminated.
-pub fn set_monitor(
-    socket: &Socket,
-    mask: u32,
-    sink: Option<Box<dyn Fn(&MonitorEvent) + Send>>,
-) -> Result<()> {
+pub fn set_monitor(socket: &Socket, mask: u32, sink: Option<MonitorSink>) -> Result<()> {
     socket.readiness()?;
     socket.monitor_hub().set(mask, sink);
     Ok(())
 }
-

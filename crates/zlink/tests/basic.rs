@@ -7,7 +7,12 @@ fn endpoints() -> [&'static str; 3] {
     ["tcp://127.0.0.1:*", "ipc://*", "inproc://basic"]
 }
 
-fn pair(context: &Context, bound: SocketType, connected: SocketType, endpoint: &str) -> (zlink::Socket, zlink::Socket) {
+fn pair(
+    context: &Context,
+    bound: SocketType,
+    connected: SocketType,
+    endpoint: &str,
+) -> (zlink::Socket, zlink::Socket) {
     let server = context.socket(bound).expect("socket");
     server.bind(endpoint).expect("bind");
     let client = context.socket(connected).expect("socket");

@@ -39,7 +39,12 @@ over_tcp_and_ipc! {
 }
 
 /// A socket connected to a raw peer; both hold little in the kernel.
-fn tiny(context: &Context, socket_type: SocketType, peer: SocketType, transport: Transport) -> (Socket, RawPeer) {
+fn tiny(
+    context: &Context,
+    socket_type: SocketType,
+    peer: SocketType,
+    transport: Transport,
+) -> (Socket, RawPeer) {
     let listener = RawListener::bind_tiny(transport);
     let socket = socket(context, socket_type);
     socket.set_send_buffer(1).expect("option");

@@ -35,6 +35,8 @@ struct Half {
     broken: bool,
     /// Bytes per turn.
     budget: usize,
+    /// Bytes that gather during a write from which on a stream is left to its producer.
+    hot: usize,
 }
 
 struct Connection {
@@ -89,6 +91,7 @@ impl Connection {
             wire: Vec::new(),
             broken,
             budget,
+            hot: FRAME * 2,
         };
         Arc::new(Connection {
             half: Mutex::new(half),
@@ -141,12 +144,16 @@ impl Connection {
             let unblocked = match progress {
                 Progress::Done => {
                     let release = self.queue.release(by, credit);
-                    if release.more && by == Holder::Producer {
+                    let hot = release.gathered >= half.hot;
+                    watch = by == Holder::IoThread && release.streaming && (hot || !release.more);
+                    if release.more && !watch {
+                        if release.unblocked {
+                            self.producer.post(());
+                        }
                         self.queue.take_for_write(&mut half.batch, &mut Vec::new());
                         progress = half.write();
                         continue;
                     }
-                    watch = release.more;
                     release.unblocked | (watch && self.queue.start_watch(0))
                 }
                 Progress::WouldBlock => {
@@ -401,21 +408,39 @@ fn a_watched_stream_is_written_whether_its_producer_goes_on_or_stops() {
     });
 }
 
-#[test]
-fn a_command_goes_out_once_between_messages_whoever_writes() {
-    check(|| {
-        let ends = Ends::new(config(0));
-        let connection = Connection::new(&ends, FRAME + 1, false, usize::MAX);
+/// Sends a command while `count` messages are sent, on a thread of its own.
+fn one_command(config: QueueConfig, count: u8, room: usize, before_each: fn(&Ends, u8)) {
+    check(move || {
+        let ends = Ends::new(config);
+        let connection = Connection::new(&ends, room, false, usize::MAX);
         ends.establish(&connection);
-        let sender = ends.producer(2, |_, _| {});
-        connection.send_command();
-        ends.serve(&connection, false, || connection.is_out(3));
+        let sender = ends.producer(count, before_each);
+        let commander = {
+            let connection = Arc::clone(&connection);
+            thread::spawn(move || {
+                connection.send_command();
+                connection.io.post(Command::Sent);
+            })
+        };
+        ends.serve(&connection, false, || connection.is_out(usize::from(count) + 1));
         sender.join().unwrap();
+        commander.join().unwrap();
         let mut wire = connection.wire();
         assert_eq!(wire.iter().filter(|body| **body == CONTROL).count(), 1);
         wire.retain(|body| *body != CONTROL);
-        assert_eq!(wire, [0, 1]);
+        assert_eq!(wire, (0..count).collect::<Vec<_>>());
     });
+}
+
+#[test]
+fn a_command_goes_out_once_between_messages_whoever_writes() {
+    one_command(config(0), 2, FRAME + 1, |_, _| {});
+}
+
+#[test]
+fn a_command_in_a_stream_does_not_strand_it() {
+    let config = QueueConfig { batch_messages: 2, ..config(0) };
+    one_command(config, 4, usize::MAX, stream);
 }
 
 /// Breaks the first connection after `room` bytes, or at any time if that is never reached, and checks that

@@ -48,7 +48,8 @@ fn blocking_producer(hwm: usize, count: u8) {
         let queue = Arc::new(Queue::new(config(hwm)));
         let (consumer, producer) = (Mailbox::new(), Mailbox::new());
         let sender = {
-            let (queue, consumer, producer) = (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
+            let (queue, consumer, producer) =
+                (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
             thread::spawn(move || {
                 for body in 0..count {
                     send(&queue, &consumer, &producer, body);
@@ -79,7 +80,8 @@ fn a_reader_that_waits_for_room_to_pass_entries_on_is_always_told_of_room() {
         let queue = Arc::new(Queue::new(config(1)));
         let (consumer, producer) = (Mailbox::new(), Mailbox::new());
         let reader = {
-            let (queue, consumer, producer) = (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
+            let (queue, consumer, producer) =
+                (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
             thread::spawn(move || {
                 for body in 0..3 {
                     while queue.room() == 0 {
@@ -104,7 +106,8 @@ fn a_raised_mark_unblocks_the_producer() {
         let queue = Arc::new(Queue::new(config(1)));
         let (consumer, producer) = (Mailbox::new(), Mailbox::new());
         let sender = {
-            let (queue, consumer, producer) = (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
+            let (queue, consumer, producer) =
+                (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
             thread::spawn(move || (0..2).for_each(|body| send(&queue, &consumer, &producer, body)))
         };
         // Nothing is read: only the new mark can let the second message in.
@@ -148,7 +151,8 @@ fn the_end_is_always_told_and_comes_after_the_last_message() {
         let queue = Arc::new(Queue::new(config(0)));
         let (consumer, producer) = (Mailbox::new(), Mailbox::new());
         let sender = {
-            let (queue, consumer, producer) = (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
+            let (queue, consumer, producer) =
+                (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
             thread::spawn(move || {
                 (0..2).for_each(|body| send(&queue, &consumer, &producer, body));
                 if queue.end() {
@@ -168,7 +172,8 @@ fn a_look_that_finds_nothing_asks_for_a_wake_up() {
         let queue = Arc::new(Queue::new(config(0)));
         let (consumer, producer) = (Mailbox::new(), Mailbox::new());
         let sender = {
-            let (queue, consumer, producer) = (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
+            let (queue, consumer, producer) =
+                (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
             thread::spawn(move || (0..2).for_each(|body| send(&queue, &consumer, &producer, body)))
         };
         let mut cursor = Cursor::new();
@@ -189,7 +194,8 @@ fn conflation_delivers_the_newest_message_and_never_an_older_one_after_it() {
         let queue = Arc::new(Queue::new(QueueConfig { conflate: true, ..config(1) }));
         let (consumer, producer) = (Mailbox::new(), Mailbox::new());
         let sender = {
-            let (queue, consumer, producer) = (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
+            let (queue, consumer, producer) =
+                (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
             thread::spawn(move || {
                 (0..3).for_each(|body| send(&queue, &consumer, &producer, body));
                 if queue.end() {

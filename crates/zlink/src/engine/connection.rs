@@ -282,14 +282,14 @@ impl Connection {
             let (unblocked, turn) = match progress {
                 Progress::Done => {
                     let release = self.out.release(Holder::IoThread, credit);
-                    if release.more && release.gathered < HOT_BYTES {
+                    let hot = release.gathered >= HOT_BYTES;
+                    if release.streaming && (hot || !release.more) {
+                        (self.out.start_watch(0) || release.unblocked, WriteTurn::Watch)
+                    } else if release.more {
                         if release.unblocked {
                             self.inbox.post(News::Writable(self.pipe));
                         }
                         continue;
-                    }
-                    if release.more {
-                        (self.out.start_watch(0) || release.unblocked, WriteTurn::Watch)
                     } else {
                         (release.unblocked, WriteTurn::Idle)
                     }

@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod connection;
 mod io_thread;
 pub(crate) mod lease;
+mod lease_state;
 mod listener;
 mod reader;
 mod session;

@@ -160,7 +160,7 @@ impl Distributor {
         if first && !more {
             return pipes.send(pipe, body).is_ok();
         }
-        if first && !pipes.get(pipe).is_some_and(|end| end.check_room().is_ok()) {
+        if first && pipes.get(pipe).is_none_or(|end| end.check_room().is_err()) {
             return false;
         }
         pipes.send_part(pipe, body, more);

@@ -37,13 +37,7 @@ pub(super) struct Direct {
 
 impl Direct {
     pub(super) fn new() -> Self {
-        Direct {
-            enabled: is_enabled(),
-            holder: None,
-            leases: Vec::new(),
-            stale: false,
-            seen: 0,
-        }
+        Direct { enabled: is_enabled(), holder: None, leases: Vec::new(), stale: false, seen: 0 }
     }
 
     /// Notes that pipes or connections have come or gone.

@@ -36,16 +36,14 @@ impl Transport {
     /// An endpoint nobody has bound yet, to connect to first.
     pub fn unbound(self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         match self {
+            // An address and a port that the system gives to nobody of its own choice.
             Transport::Tcp => {
-                // The system does not soon give a port of its own choice to somebody else.
-                let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-                format!("tcp://{}", taken.local_addr().expect("its address"))
+                let [_, a, b, _] = process.to_be_bytes();
+                format!("tcp://127.{}.{b}.{}:{}", a % 100 + 100, number % 250 + 1, 20_000 + number / 250)
             }
-            Transport::Ipc => {
-                let number = NEXT.fetch_add(1, Ordering::Relaxed);
-                format!("ipc://@zlink-test-{}-{number}", std::process::id())
-            }
+            Transport::Ipc => format!("ipc://@zlink-test-{process}-{number}"),
         }
     }
 }
@@ -143,7 +141,8 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// A body that tells its number and whose every byte can be checked.
 pub fn body(number: u32, len: usize) -> Vec<u8> {
-    let mut bytes: Vec<u8> = (0..len).map(|i| (i as u32).wrapping_mul(31).wrapping_add(number) as u8).collect();
+    let mut bytes: Vec<u8> =
+        (0..len).map(|i| (i as u32).wrapping_mul(31).wrapping_add(number) as u8).collect();
     let tag = number.to_be_bytes();
     let n = tag.len().min(len);
     bytes[..n].copy_from_slice(&tag[..n]);

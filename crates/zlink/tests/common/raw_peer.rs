@@ -70,7 +70,8 @@ impl RawStream {
         let mut bytes = Vec::new();
         match self.read_to_end(&mut bytes) {
             Ok(_) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {}
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {}
             Err(error) => panic!("the connection was not closed: {error}"),
         }
         bytes
@@ -80,7 +81,9 @@ impl RawStream {
 fn connect_unix(path: &str) -> UnixStream {
     loop {
         let result = match path.strip_prefix('@') {
-            Some(name) => SocketAddr::from_abstract_name(name).and_then(|address| UnixStream::connect_addr(&address)),
+            Some(name) => {
+                SocketAddr::from_abstract_name(name).and_then(|address| UnixStream::connect_addr(&address))
+            }
             None => UnixStream::connect(path),
         };
         match result {
@@ -149,12 +152,13 @@ impl RawListener {
     /// A listener whose connections take in little before they are read.
     pub fn bind_tiny(transport: Transport) -> Self {
         let listener = Self::bind(transport);
-        // Inherited by accepted connections.
-        match &listener {
-            RawListener::Tcp(listener) => sockopt::set_socket_recv_buffer_size(listener, 1),
-            RawListener::Ipc(listener, _) => sockopt::set_socket_recv_buffer_size(listener, 1),
+        // Inherited by accepted connections. The kernel of an `ipc` sender counts in its own send buffer.
+        if let RawListener::Tcp(listener) = &listener {
+            // Segments as large as those of the loopback device would never fit: a sender then waits for its
+            // timer each time.
+            socket2::SockRef::from(listener).set_tcp_mss(500).expect("option");
+            sockopt::set_socket_recv_buffer_size(listener, 4096).expect("option");
         }
-        .expect("option");
         listener
     }
 
