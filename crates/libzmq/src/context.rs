@@ -4,9 +4,9 @@ use std::ffi::{c_int, c_void};
 
 use zlink::Context;
 
-use crate::error::{Failure, Result, call};
+use crate::error::{Failure, call};
 use crate::handle::{self, Object};
-use crate::utils::{input, output_with_size};
+use crate::utils::{input, output};
 
 // SAFETY: the number is no other type's.
 unsafe impl Object for Context {
@@ -103,11 +103,11 @@ pub unsafe extern "C" fn zmq_ctx_set_ext(
     })
 }
 
-/// `zmq_ctx_get_ext`.
+/// `zmq_ctx_get_ext`. As in libzmq, `*size` stays what it is, even if the value is shorter.
 ///
 /// # Safety
 ///
-/// `size` is null or valid for reads and writes; `value` is null or valid for writes of `*size` bytes.
+/// `size` is null or valid for reads; `value` is null or valid for writes of `*size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_ctx_get_ext(
     context: *mut c_void,
@@ -118,6 +118,9 @@ pub unsafe extern "C" fn zmq_ctx_get_ext(
     call(-1, || {
         let context = handle::enter::<Context>(context)?;
         // SAFETY: the caller's.
-        unsafe { output_with_size(value, size, |out| -> Result<usize> { Ok(context.option(option, out)?) }) }
+        let size = unsafe { size.as_ref() }.ok_or(Failure(libc::EFAULT))?;
+        // SAFETY: the caller's.
+        context.option(option, unsafe { output(value, *size) }?)?;
+        Ok(0)
     })
 }

@@ -117,7 +117,15 @@ impl Conversation {
             assert_eq!(connecting.hear(), [b"met"]);
         }
         match case.pairing.a {
-            SocketType::Xpub => assert_eq!(a.node.recv(), [[1]], "the subscription to everything"),
+            SocketType::Xpub => {
+                let (publisher, subscriber) = (&mut a.node, &mut b.node);
+                std::thread::scope(|scope| {
+                    // A socket that was bound notices a peer, and tells it its subscriptions, in a call only.
+                    scope.spawn(|| assert_eq!(subscriber.recv(), [b"met"]));
+                    assert_eq!(publisher.recv(), [[1]], "the subscription to everything");
+                    publisher.send(&[b"met"]);
+                });
+            }
             SocketType::Pub => await_subscription(&mut a.node, &mut b.node),
             _ => {}
         }

@@ -96,19 +96,26 @@ impl Cursor {
     }
 
     /// Takes the next frame as a message.
-    #[inline]
     pub fn next_message(&mut self) -> Option<Message> {
-        let front = self.front()?;
-        let mut message = match self.batch.front_mut()? {
-            Entry::Chunk { chunk, .. } => {
+        let mut message = Message::new();
+        self.next_into(&mut message).then_some(message)
+    }
+
+    /// Takes the next frame into `message`, whose properties are left alone. Returns whether there was one.
+    #[inline]
+    pub fn next_into(&mut self, message: &mut Message) -> bool {
+        let Some(front) = self.front() else { return false };
+        match self.batch.front_mut() {
+            Some(Entry::Chunk { chunk, .. }) => {
                 let (buf, base, _) = chunk.parts();
-                Message::part_of(buf, base + front.start, base + front.start + front.len)
+                message.assign_part(buf, base + front.start, base + front.start + front.len);
             }
-            Entry::Body { body, .. } => std::mem::take(body),
-        };
+            Some(Entry::Body { body, .. }) => *message = std::mem::take(body),
+            None => return false,
+        }
         message.set_more(front.more);
         self.advance(front);
-        Some(message)
+        true
     }
 
     /// Drops the next frame.

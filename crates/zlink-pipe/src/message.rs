@@ -197,17 +197,63 @@ impl Message {
         Message::outside(data.cast(), len, owner)
     }
 
-    /// The part `start..end` of a received buffer: shared if it is a large part of it, copied otherwise, so
-    /// that a small message never keeps a large chunk alive.
-    pub(crate) fn part_of(buf: &Buf, start: usize, end: usize) -> Self {
+    /// Makes this message the part `start..end` of a received buffer: shared if it is a large part of it,
+    /// copied otherwise, so that a small message never keeps a large chunk alive.
+    ///
+    /// In place, since this is what every received message goes through: a message returned by value would
+    /// be moved, 64 bytes at a time, through every caller.
+    #[inline]
+    pub(crate) fn assign_part(&mut self, buf: &Buf, start: usize, end: usize) {
         let bytes = &buf.as_slice()[start..end];
         if bytes.len() < SHARE_FROM || bytes.len() < buf.capacity() / SLACK {
-            return Message::copy_from(bytes);
+            self.assign_copy(bytes);
+            return;
         }
         let (owner, data) = buf.clone().into_parts();
         // SAFETY: `start` is within the buffer, as the slice above shows.
         let data = unsafe { data.add(start) };
-        Message::outside(data, bytes.len(), Some(owner))
+        self.assign_outside(data, bytes.len(), owner);
+    }
+
+    /// Makes this message a copy of `bytes`.
+    #[inline]
+    pub fn assign_copy(&mut self, bytes: &[u8]) {
+        if bytes.len() > INLINE {
+            let mut buf = BufMut::with_capacity(bytes.len());
+            buf.extend_from_slice(bytes);
+            let (owner, data) = buf.freeze().into_parts();
+            self.assign_outside(data, bytes.len(), owner);
+            return;
+        }
+        self.release_body();
+        self.kind = Kind::Inline;
+        self.inline_len = bytes.len() as u8;
+        // SAFETY: the inline array holds at least `bytes.len()` bytes, and nobody else has a reference into
+        // this message.
+        unsafe {
+            let inline = std::ptr::addr_of_mut!(self.body.inline).cast::<u8>();
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), inline, bytes.len());
+        }
+    }
+
+    #[inline]
+    fn assign_outside(&mut self, data: *mut u8, len: usize, owner: NonNull<Owner>) {
+        self.release_body();
+        self.kind = Kind::Shared;
+        self.body.outside = Outside { data, len, owner: Some(owner) };
+    }
+
+    /// Gives up the body's storage. The caller stores another body at once.
+    #[inline]
+    fn release_body(&mut self) {
+        if self.kind == Kind::Shared {
+            // SAFETY: `Shared` has an outside body, and this message holds one reference to its owner.
+            unsafe {
+                if let Some(owner) = self.body.outside.owner {
+                    Owner::release(owner);
+                }
+            }
+        }
     }
 
     /// The number of bytes.
@@ -350,14 +396,7 @@ impl Message {
 impl Drop for Message {
     #[inline]
     fn drop(&mut self) {
-        if self.kind == Kind::Shared {
-            // SAFETY: `Shared` has an outside body, and this message holds one reference to its owner.
-            unsafe {
-                if let Some(owner) = self.body.outside.owner {
-                    Owner::release(owner);
-                }
-            }
-        }
+        self.release_body();
     }
 }
 
@@ -521,8 +560,9 @@ mod tests {
         let mut buf = BufMut::with_capacity(64 * 1024);
         buf.extend_from_slice(&[9; 64 * 1024]);
         let buf = buf.freeze();
-        let small = Message::part_of(&buf, 10, 1000);
-        let large = Message::part_of(&buf, 10, 50_000);
+        let (mut small, mut large) = (Message::new(), Message::from("replaced"));
+        small.assign_part(&buf, 10, 1000);
+        large.assign_part(&buf, 10, 50_000);
         assert_eq!((small.len(), large.len()), (990, 49_990));
         assert!(large.is_shared() && !small.is_shared());
         assert!(buf.into_mut().is_err());

@@ -109,6 +109,14 @@ impl Inbox {
         self.wake(state);
     }
 
+    /// Makes who polls the descriptor from outside look again.
+    pub(crate) fn nudge_watcher(&self) {
+        let state = self.lock();
+        if state.fd_watched {
+            self.wake(state);
+        }
+    }
+
     /// Makes every call into the socket fail from now on, and wakes who sleeps in one.
     pub(crate) fn terminate(&self) {
         // Before `pending`, which `wake` stores with Release: who sees that one sees this one.

@@ -21,6 +21,9 @@ mod attach;
 mod context;
 mod engine;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod inbox;
 mod monitor;
 mod option;

@@ -46,7 +46,10 @@ impl Sink<'_> {
     #[inline]
     pub(crate) fn copy(&mut self, bytes: &[u8]) {
         match self {
-            Sink::Message(slot) => **slot = Message::copy_from(bytes),
+            Sink::Message(slot) => {
+                slot.assign_copy(bytes);
+                slot.set_properties(None);
+            }
             Sink::Slice { buffer, len } => {
                 let n = bytes.len().min(buffer.len());
                 buffer[..n].copy_from_slice(&bytes[..n]);
@@ -266,9 +269,10 @@ impl PipeEnd {
     pub(crate) fn read(&mut self, sink: &mut Sink<'_>) -> bool {
         let more = match sink {
             Sink::Message(slot) => {
-                let Some(mut message) = self.cursor.next_message() else { return false };
-                message.set_properties(Some(Arc::clone(&self.peer.properties)));
-                **slot = message;
+                if !self.cursor.next_into(slot) {
+                    return false;
+                }
+                slot.set_properties(Some(Arc::clone(&self.peer.properties)));
                 slot.more()
             }
             Sink::Slice { .. } => {

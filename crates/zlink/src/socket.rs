@@ -125,6 +125,17 @@ impl Socket {
         Ok(core)
     }
 
+    /// As [`enter`](Self::enter), for a call that tells nothing of the socket's readiness: who polls the
+    /// descriptor has still to learn of the news that was taken in here.
+    fn enter_aside(&self) -> Result<MutexGuard<'_, Core>> {
+        let news = self.inbox.has_news();
+        let core = self.enter()?;
+        if news {
+            self.inbox.nudge_watcher();
+        }
+        Ok(core)
+    }
+
     /// Takes in the news. Fails if the context is ending.
     fn take_news(&self, core: &mut Core) -> Result<()> {
         if core.closed {

@@ -7,6 +7,8 @@ use super::*;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Command {
     Flush,
+    /// The stream is to be watched from now on.
+    Watch,
     /// The kernel takes bytes again.
     Writable,
     Failed,
@@ -182,7 +184,7 @@ impl Connection {
     fn send_command(&self) {
         self.half.lock().unwrap().control = true;
         if self.queue.acquire_idle() && self.write_with_token() {
-            self.io.post(Command::Flush);
+            self.io.post(Command::Watch);
         }
     }
 
@@ -303,6 +305,10 @@ impl Ends {
                 Some(Command::Writable) => {
                     connection.half.lock().unwrap().room += FRAME - 1;
                     self.queue.acquire()
+                }
+                Some(Command::Watch) => {
+                    watching = true;
+                    false
                 }
                 Some(Command::Failed) => return,
                 Some(Command::Sent) => false,

@@ -320,9 +320,10 @@ impl Connection {
         // If somebody else holds the token he finds the frame at the end of his turn; if the socket is
         // blocked, whoever continues does.
         if self.out.acquire_idle() {
-            let turn = self.write_with_token();
-            if matches!(turn, WriteTurn::Again | WriteTurn::Watch) {
-                self.io.post(Command::Flush(self.key));
+            match self.write_with_token() {
+                WriteTurn::Again => self.io.post(Command::Flush(self.key)),
+                WriteTurn::Watch => self.io.post(Command::Watch(self.key)),
+                WriteTurn::Idle | WriteTurn::Blocked | WriteTurn::Failed => {}
             }
         }
     }

@@ -57,6 +57,8 @@ pub(crate) enum Command {
     CloseEndpoint(EndpointId),
     /// Something has gathered in a session's pipe.
     Flush(u64),
+    /// A stream is written by its producer from now on: look after it.
+    Watch(u64),
     /// A socket's queue has room again.
     Resume(u64),
     /// An application thread has taken a connection's lease; with `Review`, looks are wanted again.
@@ -324,6 +326,7 @@ impl Thread {
             }
             Command::CloseEndpoint(id) => self.close_endpoint(id),
             Command::Flush(key) => self.flush(key),
+            Command::Watch(key) => self.watch(key),
             Command::Resume(key) => self.with_connection(key, Connection::resume),
             Command::Leased(key) => self.look_after_lease(key),
             Command::Review(key) => self.look_after_lease(key),

@@ -6,6 +6,8 @@
 
 pub(crate) mod config;
 pub(crate) mod connection;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod io_thread;
 pub(crate) mod lease;
 mod lease_state;

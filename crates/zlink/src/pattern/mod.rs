@@ -7,6 +7,8 @@
 mod dealer;
 mod distributor;
 mod fair_queue;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod load_balancer;
 mod pair;
 mod publish;

@@ -61,7 +61,7 @@ impl Socket {
     ///
     /// Source: `zmq_bind`(3).
     pub fn bind(&self, endpoint: &str) -> Result<()> {
-        let mut core = self.enter()?;
+        let mut core = self.enter_aside()?;
         let parsed = Endpoint::for_bind(endpoint)?;
         let (name, kind) = match &parsed {
             Endpoint::Inproc(name) => {
@@ -100,7 +100,7 @@ impl Socket {
     ///
     /// Source: `zmq_connect`(3).
     pub fn connect(&self, endpoint: &str) -> Result<()> {
-        let mut core = self.enter()?;
+        let mut core = self.enter_aside()?;
         let parsed = Endpoint::for_connect(endpoint)?;
         let name = parsed.to_string();
         let kind = match parsed {
@@ -168,7 +168,7 @@ impl Socket {
     }
 
     fn forget_endpoint(&self, endpoint: &str, bound: bool) -> Result<()> {
-        let mut core = self.enter()?;
+        let mut core = self.enter_aside()?;
         // An endpoint that could never be bound or connected is another mistake than one that is not.
         let parsed =
             if bound { Endpoint::for_bind(endpoint)? } else { Endpoint::for_connect(endpoint)? }.to_string();

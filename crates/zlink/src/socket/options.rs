@@ -21,7 +21,7 @@ impl Socket {
     ///
     /// Source: `zmq_setsockopt`(3).
     pub fn set_option(&self, id: i32, value: &[u8]) -> Result<()> {
-        let mut core = self.enter()?;
+        let mut core = self.enter_aside()?;
         match option::set(&mut core.options, self.socket_type, id, value)? {
             Applied::Stored => self.apply(&mut core, id),
             Applied::Action(SocketAction::Subscribe) => core.subscribe(value, true),
@@ -43,6 +43,10 @@ impl Socket {
                     roomier.push(index);
                 }
             }
+            if !roomier.is_empty() {
+                // Another thread may be waiting for just that.
+                self.inbox.nudge();
+            }
             for index in roomier {
                 pattern.writable(pipes, index);
             }
@@ -58,7 +62,7 @@ impl Socket {
     ///
     /// Source: `zmq_getsockopt`(3).
     pub fn option(&self, id: i32, out: &mut [u8]) -> Result<usize> {
-        let mut core = self.enter()?;
+        let mut core = if id == id::EVENTS { self.enter()? } else { self.enter_aside()? };
         let action = match option::get(&core.options, self.socket_type, id, out)? {
             Fetched::Written(len) => return Ok(len),
             Fetched::Live(action) => action,
@@ -102,7 +106,7 @@ impl Socket {
     ///
     /// Source: `ZMQ_FD`.
     pub fn fd(&self) -> Result<RawFd> {
-        let mut core = self.enter()?;
+        let mut core = self.enter_aside()?;
         self.readiness_fd(&mut core)
     }
 

@@ -1,0 +1,16 @@
+use zlink::fuzzing::endpoint;
+
+/// Endpoint strings: what is accepted displays as it was given, and is accepted again.
+pub fn endpoints(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for bind in [false, true] {
+        match endpoint(&text, bind) {
+            Ok((shown, inproc)) => {
+                assert_eq!(shown, text);
+                assert_eq!(inproc, text.starts_with("inproc://"));
+                assert_eq!(endpoint(&shown, bind).ok(), Some((shown, inproc)));
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The fuzz targets, as plain functions of bytes.
+//!
+//! `fuzz_targets/` mounts them for libfuzzer, and `tests/replay.rs` as tests that need nothing but a stable
+//! toolchain. A function returns normally for every input; whatever it finds it reports by a panic.
+
+mod endpoints;
+mod input;
+mod memory;
+mod queue_ops;
+mod read_half;
+mod socket_ops;
+mod subscriptions;
+mod zmtp;
+
+pub use endpoints::endpoints;
+pub use queue_ops::queue_ops;
+pub use read_half::read_half;
+pub use socket_ops::socket_ops;
+pub use subscriptions::subscriptions;
+pub use zmtp::{frames, greeting, handshake};
