@@ -25,10 +25,8 @@ fn topics(mut input: Input<'_>) {
             }
             2 => {
                 let topic = input.bytes(12);
-                let expected = match model.get_mut(topic) {
-                    Some(set) if set.remove(&pipe) => Some(!set.is_empty()),
-                    _ => None,
-                };
+                let expected =
+                    model.get_mut(topic).and_then(|set| set.remove(&pipe).then(|| !set.is_empty()));
                 model.retain(|_, set| !set.is_empty());
                 assert_eq!(topics.remove(topic, pipe), expected);
             }

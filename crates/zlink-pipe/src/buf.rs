@@ -3,7 +3,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The head of every shared allocation: a count, and how to free the whole when it reaches zero.
 ///
@@ -43,9 +43,11 @@ impl Owner {
     pub(crate) unsafe fn release(this: NonNull<Owner>) {
         // SAFETY: the caller's reference keeps the allocation alive up to this decrement.
         let owner = unsafe { this.as_ref() };
-        // Release: publishes this user's accesses; pairs with the Acquire fence of whoever frees.
+        // Release: publishes this user's accesses; pairs with the Acquire load of whoever frees.
         if owner.refs.fetch_sub(1, Ordering::Release) == 1 {
-            fence(Ordering::Acquire);
+            // Acquire: takes in what every other user released. A load rather than a fence, which
+            // ThreadSanitizer does not know.
+            owner.refs.load(Ordering::Acquire);
             let free = owner.free;
             // SAFETY: this was the last reference, and `free` was installed for this very allocation.
             unsafe { free(this) }

@@ -238,7 +238,7 @@ impl PipeEnd {
     }
 
     /// Writes what has gathered, before the thread waits for an answer to it.
-    pub(crate) fn flush(&self) {
+    fn flush(&self) {
         if matches!(self.link, Link::Session(_)) && self.out.acquire_to_flush() {
             self.write_gathered();
         }
@@ -372,6 +372,9 @@ impl PipeEnd {
     }
 }
 
+/// So many different pipes are noted as sent to; beyond that, a flush looks at all.
+const MANY: usize = 64;
+
 /// A socket's pipes, by index, and what patterns need besides.
 #[derive(Default)]
 pub(crate) struct Pipes {
@@ -380,6 +383,8 @@ pub(crate) struct Pipes {
     pub(crate) receives: u64,
     /// Pipes that a pattern wants closed; the socket does it after the call.
     to_close: Vec<usize>,
+    /// Pipes sent to since the last flush, some of them twice; with `MANY`, any pipe may be one.
+    sent_to: Vec<usize>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -424,15 +429,38 @@ impl Pipes {
     #[inline]
     pub(crate) fn send(&mut self, index: usize, body: &mut Body<'_>) -> Result<(), Full> {
         let receives = self.receives;
+        self.note_sent_to(index);
         self.get(index).ok_or(Full)?.send(body, receives)
     }
 
     /// Adds a part to the message under way to `index`; see [`PipeEnd::send_part`].
     pub(crate) fn send_part(&mut self, index: usize, body: &mut Body<'_>, more: bool) {
         let receives = self.receives;
+        self.note_sent_to(index);
         if let Some(pipe) = self.get(index) {
             pipe.send_part(body, more, receives);
         }
+    }
+
+    #[inline]
+    fn note_sent_to(&mut self, index: usize) {
+        if self.sent_to.last() != Some(&index) && self.sent_to.len() < MANY {
+            self.sent_to.push(index);
+        }
+    }
+
+    /// Writes what has gathered, before the thread waits for what the peers answer to it.
+    pub(crate) fn flush(&mut self) {
+        if self.sent_to.len() == MANY {
+            self.slots.iter().flatten().for_each(PipeEnd::flush);
+        } else {
+            for &index in &self.sent_to {
+                if let Some(Some(pipe)) = self.slots.get(index) {
+                    pipe.flush();
+                }
+            }
+        }
+        self.sent_to.clear();
     }
 
     /// Reads a part from `index`, which has one. Returns whether another follows.

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use zlink_pipe::{Properties, Queue, Watch};
 use zlink_zmtp::handshake::FailureKind;
-use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, HeartbeatAction, Peer};
+use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, HeartbeatAction, Peer, SocketType};
 
 use super::config::EngineConfig;
 use super::connection::{Connection, Failure, Parts};
@@ -33,6 +33,9 @@ use crate::inbox::{Inbox, News, PipeId};
 use crate::monitor::{EventKind, MonitorHub};
 use crate::reactor::{Interest, TimerId};
 use crate::transport::{Accepted, Endpoint, Target, finish_connect, peer_names, start_connect};
+
+/// The ZMTP 1.0 frame of a subscription to everything.
+const V1_SUBSCRIBE_TO_ALL: &[u8] = &[2, 0, 1];
 
 /// A socket as its endpoints see it.
 pub(crate) struct Port {
@@ -402,7 +405,15 @@ impl Session {
         if let Some(connector) = &mut self.connector {
             connector.pause = config.reconnect_interval.unwrap_or_default();
         }
+        // A 1.0 subscriber does not say what it wants: it filters for itself.
+        let publisher = matches!(config.socket_type, SocketType::Pub | SocketType::Xpub);
+        let unasked = if publisher && peer.version == (1, 0) && peer.socket_type.is_none() {
+            V1_SUBSCRIBE_TO_ALL
+        } else {
+            b""
+        };
         // Before anybody else can read: these bytes come first.
+        connection.feed(unasked);
         connection.feed(rest);
         self.handle.set_connection(Some(Arc::clone(&connection)));
         // From here on the pipe has a connection, and this thread its writer token.
@@ -420,7 +431,7 @@ impl Session {
             })),
         };
         self.port.inbox.post(news);
-        if !rest.is_empty() {
+        if !unasked.is_empty() || !rest.is_empty() {
             // News of what was fed came before that of the pipe, to nobody.
             self.port.inbox.post(News::Readable(side_id));
         }

@@ -82,7 +82,7 @@ impl Socket {
         mut core: MutexGuard<'a, Core>,
         deadline: Option<Instant>,
     ) -> (MutexGuard<'a, Core>, bool) {
-        core.flush_pipes();
+        core.pipes.flush();
         let Some(holder) = core.begin_direct_wait(&self.inbox) else {
             let seen = core.seen;
             drop(core);
@@ -114,7 +114,7 @@ impl Socket {
     pub(crate) fn begin_poll(&self) -> std::io::Result<Option<PollWait<'_>>> {
         self.inbox.waker()?;
         let mut core = self.lock();
-        core.flush_pipes();
+        core.pipes.flush();
         let holder = core.begin_direct_wait(&self.inbox);
         if self.inbox.begin_fd_sleep(core.seen) {
             return Ok(Some(PollWait { socket: self, holder }));
@@ -156,13 +156,6 @@ impl Drop for PollWait<'_> {
 }
 
 impl Core {
-    /// Writes what has gathered: the thread is about to wait for what the peers answer to it.
-    fn flush_pipes(&mut self) {
-        for (_, pipe) in self.pipes.iter_mut() {
-            pipe.flush();
-        }
-    }
-
     /// Takes the leases of the socket's connections and announces a wait. `None` if there is nothing to
     /// lease.
     fn begin_direct_wait(&mut self, inbox: &Inbox) -> Option<Arc<LeaseHolder>> {

@@ -9,11 +9,12 @@ pub use process::{Resources, cpu_time, peak_memory, wait_until_asleep};
 pub use raw_peer::{RawListener, RawPeer, RawStream, command, frame, greeting, long_frame, ready};
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zlink::{Context, EventKind, Message, MonitorEvent, Socket, SocketType};
+use zlink::{Context, EventKind, Message, Monitor, MonitorEvent, Socket, SocketType};
 
 /// Ends what would hang. No test depends on how long anything takes.
 pub const GUARD: Duration = Duration::from_secs(60);
@@ -61,6 +62,43 @@ macro_rules! over_tcp_and_ipc {
     };
 }
 
+/// As [`over_tcp_and_ipc`], each run in a process of its own: for what is counted or limited per process.
+#[macro_export]
+macro_rules! alone_over_tcp_and_ipc {
+    ($($name:ident,)+) => {
+        mod alone {
+            mod tcp {
+                $(#[test] fn $name() {
+                    let name = concat!("alone::tcp::", stringify!($name));
+                    $crate::common::alone(name, || super::super::$name($crate::common::Transport::Tcp))
+                })+
+            }
+            mod ipc {
+                $(#[test] fn $name() {
+                    let name = concat!("alone::ipc::", stringify!($name));
+                    $crate::common::alone(name, || super::super::$name($crate::common::Transport::Ipc))
+                })+
+            }
+        }
+    };
+}
+
+/// Runs the test called `name` in a process of its own.
+pub fn alone(name: &str, test: impl FnOnce() + Send + 'static) {
+    const MARK: &str = "ZLINK_TEST_ALONE";
+    if std::env::var_os(MARK).is_some() {
+        return guarded(test);
+    }
+    let own = std::env::current_exe().expect("this program");
+    let output = Command::new(own).args([name, "--exact", "--nocapture"]).env(MARK, "1").output().expect("a child");
+    assert!(
+        output.status.success(),
+        "in its own process: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 /// Runs `test` and fails if it does not come to an end.
 pub fn guarded(test: impl FnOnce() + Send + 'static) {
     let (done, waiter) = channel();
@@ -106,23 +144,18 @@ pub fn connected(context: &Context, socket_type: SocketType, endpoint: &str) -> 
 
 /// The events of a socket from now on.
 pub fn monitor(socket: &Socket) -> Monitored {
-    let (sink, events) = channel();
-    let sink = Box::new(move |event: &MonitorEvent| drop(sink.send(event.clone())));
-    zlink::raw::set_monitor(socket, EventKind::ALL, Some(sink)).expect("monitor");
-    Monitored(events)
+    Monitored(socket.monitor(EventKind::ALL).expect("monitor"))
 }
 
-pub struct Monitored(Receiver<MonitorEvent>);
+pub struct Monitored(Monitor);
 
 impl Monitored {
     /// Waits for the next event of one of these kinds.
     pub fn wait_for(&self, kinds: &[EventKind]) -> MonitorEvent {
         let deadline = Instant::now() + GUARD;
         loop {
-            let event = self
-                .0
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-                .unwrap_or_else(|_| panic!("none of {kinds:?} within the guard"));
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = self.0.recv_timeout(left).unwrap_or_else(|error| panic!("none of {kinds:?}: {error}"));
             if kinds.contains(&event.kind) {
                 return event;
             }
