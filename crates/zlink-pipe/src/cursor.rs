@@ -17,6 +17,8 @@ pub struct Cursor {
     spent: Vec<Buf>,
     /// Messages read since the last credit.
     read: usize,
+    /// Whether every body is copied out of the buffer it was received in.
+    copies: bool,
 }
 
 /// The next frame: whether another part follows, and where its body lies in the front entry.
@@ -31,6 +33,11 @@ impl Cursor {
     /// A cursor with nothing taken.
     pub fn new() -> Self {
         Cursor::default()
+    }
+
+    /// Whether every body is copied out of the buffer it was received in, instead of large ones sharing it.
+    pub fn set_copies(&mut self, copies: bool) {
+        self.copies = copies;
     }
 
     /// Whether a frame is at hand without touching the queue.
@@ -108,7 +115,12 @@ impl Cursor {
         match self.batch.front_mut() {
             Some(Entry::Chunk { chunk, .. }) => {
                 let (buf, base, _) = chunk.parts();
-                message.assign_part(buf, base + front.start, base + front.start + front.len);
+                let (start, end) = (base + front.start, base + front.start + front.len);
+                if self.copies {
+                    message.assign_copy(&buf.as_slice()[start..end]);
+                } else {
+                    message.assign_part(buf, start, end);
+                }
             }
             Some(Entry::Body { body, .. }) => *message = std::mem::take(body),
             None => return false,

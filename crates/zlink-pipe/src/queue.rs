@@ -454,6 +454,13 @@ impl Queue {
         state.credit(credit)
     }
 
+    /// Gives the writer token back and leaves what has gathered to gather on; the caller comes back by itself.
+    pub fn leave_gathering(&self) {
+        let mut state = lock(&self.state);
+        state.writer = Writer::Idle;
+        state.told = true;
+    }
+
     /// Gives the writer token back until the connection takes bytes again.
     pub fn block(&self, credit: usize) -> bool {
         let mut state = lock(&self.state);
@@ -522,6 +529,11 @@ impl Queue {
         state.credit(messages)
     }
 
+    /// Whether as much has gathered as a batch is to hold.
+    pub fn is_batch_complete(&self) -> bool {
+        lock(&self.state).is_batch_complete()
+    }
+
     /// Messages in the queue or being written.
     pub fn in_flight(&self) -> usize {
         lock(&self.state).in_flight
@@ -554,6 +566,12 @@ impl State {
     #[inline]
     fn is_empty(&self) -> bool {
         self.messages == 0 && self.entries.is_empty()
+    }
+
+    #[inline]
+    fn is_batch_complete(&self) -> bool {
+        self.bytes >= self.config.batch_bytes
+            || (self.config.batch_messages != 0 && self.messages >= self.config.batch_messages)
     }
 
     /// Whether there is anything for a writer to do.
@@ -594,8 +612,10 @@ impl State {
     fn may_bypass(&mut self) -> bool {
         let may = self.config.direct
             && self.writer == Writer::Idle
-            && !self.streaming
-            && self.config.gather != Some(true)
+            && match self.config.gather {
+                None => !self.streaming,
+                Some(gather) => !gather,
+            }
             && !self.has_unwritten();
         if may {
             self.take_token();
@@ -698,15 +718,19 @@ impl State {
     #[inline]
     fn after_append(&mut self) -> Pushed {
         if self.writer == Writer::Idle && self.config.direct {
-            let enough = self.bytes >= self.config.batch_bytes
-                || (self.config.batch_messages != 0 && self.messages >= self.config.batch_messages)
-                || self.config.gather == Some(false);
-            if enough {
+            if self.is_batch_complete() || self.config.gather == Some(false) {
                 self.grant_to_flush();
                 return Pushed::Write;
             }
         }
-        if self.told { Pushed::Queued } else { self.tell() }
+        if !self.told || self.must_tell_again() { self.tell() } else { Pushed::Queued }
+    }
+
+    /// A consumer that lets messages gather for some time is told again when a batch is complete, if the
+    /// producer may not write it itself.
+    #[inline]
+    fn must_tell_again(&self) -> bool {
+        self.config.gather == Some(true) && !self.config.direct && self.is_batch_complete()
     }
 
     #[cold]

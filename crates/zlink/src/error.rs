@@ -28,6 +28,8 @@ pub enum Error {
     NotSupported,
     /// No peer has the routing id that the message is addressed to (`EHOSTUNREACH`).
     HostUnreachable,
+    /// The message is longer than the context's `ZMQ_MAX_MSGSZ` (`EMSGSIZE`).
+    MessageTooLong,
     /// The argument is not valid (`EINVAL`).
     InvalidArgument,
     /// Nothing is bound or connected under that endpoint (`ENOENT`).
@@ -68,6 +70,7 @@ impl Error {
             Error::WrongState => HAUSNUMERO + 51,
             Error::NotSupported => Errno::NOTSUP.raw_os_error(),
             Error::HostUnreachable => Errno::HOSTUNREACH.raw_os_error(),
+            Error::MessageTooLong => Errno::MSGSIZE.raw_os_error(),
             Error::InvalidArgument => Errno::INVAL.raw_os_error(),
             Error::NoSuchEndpoint => Errno::NOENT.raw_os_error(),
             Error::AddressInUse => Errno::ADDRINUSE.raw_os_error(),
@@ -94,6 +97,7 @@ impl fmt::Display for Error {
             Error::WrongState => f.write_str("the operation does not fit the socket's present state"),
             Error::NotSupported => f.write_str("the socket type does not have this operation"),
             Error::HostUnreachable => f.write_str("no peer has this routing id"),
+            Error::MessageTooLong => f.write_str("the message is longer than the context allows"),
             Error::InvalidArgument => f.write_str("invalid argument"),
             Error::NoSuchEndpoint => f.write_str("nothing is bound or connected under this endpoint"),
             Error::AddressInUse => f.write_str("the address is in use"),

@@ -87,15 +87,17 @@ pub(crate) struct PipeEnd {
 }
 
 impl PipeEnd {
-    pub(crate) fn new(attachment: Attachment, receive_hwm: usize) -> Self {
+    pub(crate) fn new(attachment: Attachment, receive_hwm: usize, zero_copy: bool) -> Self {
         let Attachment { id, out, inward, link, peer, endpoint } = attachment;
         let was_connected = peer.is_some();
+        let mut cursor = Cursor::new();
+        cursor.set_copies(!zero_copy);
         PipeEnd {
             id,
             out,
             inward,
             link,
-            cursor: Cursor::new(),
+            cursor,
             staging: Staging::new(),
             peer: peer.unwrap_or_default(),
             endpoint,

@@ -43,6 +43,8 @@ pub struct Socket {
     counters: Arc<Counters>,
     monitor: Arc<MonitorHub>,
     context: Arc<ContextInner>,
+    /// Longest part that may be sent, in bytes (`ZMQ_MAX_MSGSZ`).
+    longest: usize,
 }
 
 /// The socket's state, under its lock.
@@ -58,6 +60,8 @@ struct Core {
     receive_more: bool,
     direct: Direct,
     closed: bool,
+    /// Whether large received bodies may share the buffer they were read into (`ZMQ_ZERO_COPY_RECV`).
+    zero_copy: bool,
     /// Given up when the socket is closed.
     live: Option<Live>,
 }
@@ -80,6 +84,7 @@ impl Socket {
             receive_more: false,
             direct: Direct::new(),
             closed: false,
+            zero_copy: context_options.zero_copy_receive,
             live: Some(live),
         };
         core.pattern.configure(&core.options);
@@ -90,6 +95,10 @@ impl Socket {
             counters,
             monitor: Arc::default(),
             context: Arc::clone(&context.inner),
+            longest: match usize::try_from(context_options.max_message_size) {
+                Ok(size) if context_options.max_message_size < i32::MAX => size,
+                _ => usize::MAX,
+            },
         })
     }
 
@@ -154,6 +163,9 @@ impl Socket {
 
     /// Sends one part. `body` is taken or copied only on success.
     pub(crate) fn send_body(&self, body: &mut Body<'_>, more: bool, wait: Wait) -> Result<()> {
+        if body.as_slice().len() > self.longest {
+            return Err(Error::MessageTooLong);
+        }
         let mut core = self.enter()?;
         let mut deadline = None;
         loop {
@@ -476,7 +488,7 @@ impl Core {
             Link::Session(_) => self.options.receive_hwm,
         };
         let endpoint = attachment.endpoint;
-        let pipe = PipeEnd::new(attachment, hwm as usize);
+        let pipe = PipeEnd::new(attachment, hwm as usize, self.zero_copy);
         let id = pipe.id;
         let index = self.pipes.insert(pipe);
         self.direct.changed();

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    GUARD, RawListener, RawPeer, Resources, Transport, body, bound, connected, frame, monitor, socket, wait_until,
-    wait_until_asleep,
+    GUARD, RawListener, RawPeer, Resources, Transport, body, bound, connected, frame, monitor, socket,
+    wait_until, wait_until_asleep,
 };
 use rustix::io::Errno;
 use zlink::{Context, Error, EventKind, Socket, SocketType};
@@ -51,7 +51,9 @@ fn check_flow(sender: &Socket, receiver: &Socket) {
 
 fn an_endpoint_is_free_again_after_unbind(transport: Transport) {
     let context = Context::new();
-    let (pull, endpoint) = bound(&context, SocketType::Pull, transport);
+    let endpoint = transport.unbound();
+    let pull = socket(&context, SocketType::Pull);
+    pull.bind(&endpoint).expect("bind");
     for _ in 0..20 {
         assert!(matches!(pull.disconnect(&endpoint), Err(Error::NoSuchEndpoint)));
         let push = connected(&context, SocketType::Push, &endpoint);
@@ -126,7 +128,10 @@ fn last_endpoint_names_what_was_bound_and_connected(transport: Transport) {
     assert_eq!(socket.last_endpoint().expect("option"), "");
     socket.bind(transport.wildcard()).expect("bind");
     let first = socket.last_endpoint().expect("option");
-    assert!(first.starts_with(transport.wildcard().trim_end_matches('*')) && !first.ends_with('*'), "{first}");
+    assert!(
+        first.starts_with(transport.wildcard().trim_end_matches('*')) && !first.ends_with('*'),
+        "{first}"
+    );
     socket.bind(transport.wildcard()).expect("bind");
     assert_ne!(socket.last_endpoint().expect("option"), first);
     socket.connect(&first).expect("connect");
@@ -468,7 +473,8 @@ fn everything_may_be_dropped_in_any_order(transport: Transport) {
                 let context = Context::new();
                 let server = socket(&context, SocketType::Dealer);
                 server.bind(endpoint).expect("bind");
-                let client = connected(&context, SocketType::Dealer, &server.last_endpoint().expect("endpoint"));
+                let client =
+                    connected(&context, SocketType::Dealer, &server.last_endpoint().expect("endpoint"));
                 for i in 0..traffic {
                     client.send(body(i, 50)).expect("send");
                     server.send(body(i, 50)).expect("send");
@@ -515,8 +521,7 @@ fn five_hundred_peers_are_served_by_one_socket(transport: Transport) {
     let count = 500.min((limit.saturating_sub(50) / 3) as u32);
     let context = Context::new();
     let (pull, endpoint) = bound(&context, SocketType::Pull, transport);
-    let mut peers: Vec<RawPeer> =
-        (0..count).map(|_| RawPeer::connect(&endpoint, SocketType::Push)).collect();
+    let mut peers: Vec<RawPeer> = (0..count).map(|_| RawPeer::connect(&endpoint, SocketType::Push)).collect();
     for round in 0..3 {
         for (i, peer) in peers.iter_mut().enumerate() {
             peer.send(&[&body(i as u32, 20), &[round]]);
@@ -529,7 +534,7 @@ fn five_hundred_peers_are_served_by_one_socket(transport: Transport) {
             assert!(!std::mem::replace(&mut seen[i as usize], true), "twice from {i}");
         }
         // Half of them go, and the rest is served on.
-        peers.iter_mut().skip(1).step_by(2).for_each(|peer| peer.stream.shutdown_write());
+        peers.iter_mut().skip(1).step_by(2).for_each(|peer| peer.stream.finish());
         peers.iter_mut().skip(1).step_by(2).for_each(|peer| drop(peer.stream.read_to_close()));
         peers = (0..count).map(|_| RawPeer::connect(&endpoint, SocketType::Push)).collect();
     }

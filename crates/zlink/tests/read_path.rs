@@ -38,7 +38,12 @@ over_tcp_and_ipc! {
 }
 
 /// A bound socket and a raw peer connected to it.
-fn with_peer(context: &Context, ours: SocketType, theirs: SocketType, transport: Transport) -> (Socket, RawPeer) {
+fn with_peer(
+    context: &Context,
+    ours: SocketType,
+    theirs: SocketType,
+    transport: Transport,
+) -> (Socket, RawPeer) {
     let (socket, endpoint) = bound(context, ours, transport);
     (socket, RawPeer::connect(&endpoint, theirs))
 }

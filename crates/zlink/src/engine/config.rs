@@ -29,6 +29,8 @@ pub(crate) struct EngineConfig {
     /// Towards the peer, and from it.
     pub(crate) out: QueueConfig,
     pub(crate) inward: QueueConfig,
+    /// How long an I/O thread lets messages gather before it writes them, where they are always gathered.
+    pub(crate) batch_timeout: Option<Duration>,
     /// Smallest read buffer, in bytes.
     pub(crate) in_batch: usize,
 }

@@ -47,7 +47,7 @@ pub(super) enum WriteTurn {
     Idle,
     /// The I/O thread comes back when the socket is writable.
     Blocked,
-    /// The budget is used up; come back soon.
+    /// The budget is used up, or messages gather on purpose; come back soon.
     Again,
     /// The producer writes; look after it from time to time.
     Watch,
@@ -92,6 +92,8 @@ pub(crate) struct Connection {
     ping_ttl: Mutex<Option<u16>>,
     failure: Mutex<Option<Failure>>,
     pub(super) counters: Arc<Counters>,
+    /// What gathers during a write waits for its time-out rather than being written next.
+    batches_wait: bool,
 }
 
 /// Locks, ignoring poison: no code under these locks can panic half-way through an update.
@@ -109,13 +111,14 @@ pub(super) struct Parts {
     pub(super) inbox: Arc<Inbox>,
     pub(super) pipe: PipeId,
     pub(super) counters: Arc<Counters>,
+    pub(super) batches_wait: bool,
 }
 
 impl Connection {
     /// A connection whose handshake is complete. Its descriptor is registered with the I/O thread's epoll
     /// set, for reading.
     pub(super) fn new(parts: Parts, write: WriteHalf, half: ReadHalf) -> Self {
-        let Parts { fd, key, io, out, inward, inbox, pipe, counters } = parts;
+        let Parts { fd, key, io, out, inward, inbox, pipe, counters, batches_wait } = parts;
         Connection {
             fd,
             key,
@@ -138,6 +141,7 @@ impl Connection {
             ping_ttl: Mutex::new(None),
             failure: Mutex::new(None),
             counters,
+            batches_wait,
         }
     }
 
@@ -283,7 +287,10 @@ impl Connection {
                 Progress::Done => {
                     let release = self.out.release(Holder::IoThread, credit);
                     let hot = release.gathered >= HOT_BYTES;
-                    if release.streaming && (hot || !release.more) {
+                    if release.more && self.batches_wait {
+                        self.out.leave_gathering();
+                        (release.unblocked, WriteTurn::Again)
+                    } else if release.streaming && (hot || !release.more) {
                         (self.out.start_watch(0) || release.unblocked, WriteTurn::Watch)
                     } else if release.more {
                         if release.unblocked {

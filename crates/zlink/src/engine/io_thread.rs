@@ -165,6 +165,8 @@ pub(super) enum TimerKey {
     Session(u64),
     /// A connection's heartbeat.
     Heartbeat(u64),
+    /// A batch that waits for more has waited long enough.
+    Batch(u64),
     /// The socket's linger time is over.
     Linger(u64),
     /// A listener that ran out of descriptors.
@@ -345,6 +347,7 @@ impl Thread {
         match key {
             TimerKey::Session(key) => self.serve_session(key, Session::timeout),
             TimerKey::Heartbeat(key) => self.serve_session(key, Session::heartbeat),
+            TimerKey::Batch(key) => self.serve_session(key, Session::batch_timeout),
             TimerKey::Linger(key) => self.serve_session(key, |_, _| false),
             TimerKey::Accept(key) => self.serve(key, |object, key, thread| {
                 if let Object::Listener(listener) = object {
@@ -377,7 +380,7 @@ impl Thread {
     }
 
     fn flush(&mut self, key: u64) {
-        self.serve_session(key, |session, thread| session.write(false, thread));
+        self.serve_session(key, Session::flush);
     }
 
     // --- streams that their producers write ---

@@ -114,6 +114,8 @@ pub(super) struct Session {
     timer: Option<TimerId>,
     heartbeat_timer: Option<TimerId>,
     linger_timer: Option<TimerId>,
+    /// A batch is waiting for more.
+    batch_timer: Option<TimerId>,
     /// The socket has done with the pipe.
     closing: bool,
     ever_connected: bool,
@@ -147,6 +149,7 @@ impl Session {
             timer: None,
             heartbeat_timer: None,
             linger_timer: None,
+            batch_timer: None,
             closing: false,
             ever_connected: false,
         }
@@ -392,6 +395,7 @@ impl Session {
             inbox: Arc::clone(&self.port.inbox),
             pipe: side.id,
             counters: Arc::clone(&self.port.counters),
+            batches_wait: config.batch_timeout.is_some(),
         };
         let write = WriteHalf::new(Wire::for_peer(&peer, config.socket_type));
         let read = ReadHalf::new(peer.framing, config.max_message_size, config.socket_type, config.in_batch);
@@ -492,8 +496,31 @@ impl Session {
         }
     }
 
+    /// Something has gathered in the pipe: writes it, at once or, if the socket wants batches and this one is
+    /// not complete, when it has waited long enough.
+    pub(super) fn flush(&mut self, thread: &mut Thread) -> bool {
+        let due = self.pipe.as_ref().is_none_or(|side| side.out.is_batch_complete());
+        match self.port.config.batch_timeout {
+            Some(timeout) if !due && !self.closing => {
+                if self.batch_timer.is_none() {
+                    self.batch_timer = Some(thread.set_timer(timeout, TimerKey::Batch(self.handle.key)));
+                }
+                true
+            }
+            _ => self.write(false, thread),
+        }
+    }
+
+    /// A batch has waited long enough.
+    pub(super) fn batch_timeout(&mut self, thread: &mut Thread) -> bool {
+        self.batch_timer = None;
+        self.port.counters.batch_timeout();
+        self.write(false, thread)
+    }
+
     /// Writes what has gathered in the pipe.
     pub(super) fn write(&mut self, writable: bool, thread: &mut Thread) -> bool {
+        thread.cancel_timer(&mut self.batch_timer);
         let Phase::Running { connection, .. } = &self.phase else { return true };
         let turn = connection.write_turn(writable);
         thread.after_write(self.handle.key, turn);
@@ -570,6 +597,7 @@ impl Session {
     fn close_connection(&mut self, thread: &mut Thread) {
         thread.cancel_timer(&mut self.timer);
         thread.cancel_timer(&mut self.heartbeat_timer);
+        thread.cancel_timer(&mut self.batch_timer);
         let (fd, kind) = match std::mem::replace(&mut self.phase, Phase::Waiting) {
             Phase::Waiting | Phase::Resolving => return,
             Phase::Connecting(fd) => (fd.as_raw_fd(), EventKind::Closed),

@@ -41,6 +41,8 @@ counters! {
     gathered_writes by gathered,
     /// Batches written by an I/O thread.
     io_thread_writes by io_write,
+    /// Batches written because they had waited for `ZMQ_ASIO_BATCH_TIMEOUT`.
+    timeout_flushes by batch_timeout,
     /// Writes that the kernel did not take in full, continued by an I/O thread.
     would_block by would_block,
     /// Reads by the receiving thread.

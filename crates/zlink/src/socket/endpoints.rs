@@ -307,6 +307,10 @@ impl Socket {
             immediate: options.immediate,
             out: queue,
             inward: QueueConfig { hwm: options.receive_hwm as usize, direct: false, ..queue },
+            batch_timeout: u64::try_from(options.batch_timeout_us)
+                .ok()
+                .filter(|&timeout| timeout > 0 && options.write_batching == 1)
+                .map(Duration::from_micros),
             in_batch: options.in_batch_size as usize,
         }
     }

@@ -8,8 +8,8 @@ mod raw_peer;
 pub use process::{Resources, cpu_time, peak_memory, wait_until_asleep};
 pub use raw_peer::{RawListener, RawPeer, RawStream, command, frame, greeting, long_frame, ready};
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -90,7 +90,8 @@ pub fn alone(name: &str, test: impl FnOnce() + Send + 'static) {
         return guarded(test);
     }
     let own = std::env::current_exe().expect("this program");
-    let output = Command::new(own).args([name, "--exact", "--nocapture"]).env(MARK, "1").output().expect("a child");
+    let output =
+        Command::new(own).args([name, "--exact", "--nocapture"]).env(MARK, "1").output().expect("a child");
     assert!(
         output.status.success(),
         "in its own process: {}{}",
@@ -155,7 +156,8 @@ impl Monitored {
         let deadline = Instant::now() + GUARD;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let event = self.0.recv_timeout(left).unwrap_or_else(|error| panic!("none of {kinds:?}: {error}"));
+            let event =
+                self.0.recv_timeout(left).unwrap_or_else(|error| panic!("none of {kinds:?}: {error}"));
             if kinds.contains(&event.kind) {
                 return event;
             }

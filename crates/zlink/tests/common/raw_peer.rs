@@ -52,17 +52,18 @@ impl RawStream {
         }
     }
 
-    pub fn shutdown_write(&self) {
-        let how = std::net::Shutdown::Write;
-        match self {
-            RawStream::Tcp(stream) => stream.shutdown(how).expect("shutdown"),
-            RawStream::Ipc(stream) => stream.shutdown(how).expect("shutdown"),
-        }
-    }
-
     /// Writes until the peer, closing, no longer takes it.
     pub fn write_as_far_as_possible(&mut self, bytes: &[u8]) {
         let _ = self.write_all(bytes);
+    }
+
+    /// Says that nothing more will be written, unless the other side has closed already.
+    pub fn finish(&self) {
+        let how = std::net::Shutdown::Write;
+        let _ = match self {
+            RawStream::Tcp(stream) => stream.shutdown(how),
+            RawStream::Ipc(stream) => stream.shutdown(how),
+        };
     }
 
     /// Reads until the other side closes. A reset is a close, too.

@@ -1,0 +1,127 @@
+//! The batching options, by what the counters say of them.
+
+use std::time::Duration;
+
+use zlink::{Context, Error, Socket, SocketType};
+
+fn connected(context: &Context, configure: impl Fn(&Socket)) -> (Socket, Socket) {
+    let pull = context.socket(SocketType::Pull).expect("socket");
+    let push = context.socket(SocketType::Push).expect("socket");
+    configure(&push);
+    pull.set_receive_timeout(Some(Duration::from_secs(30))).expect("option");
+    pull.bind("tcp://127.0.0.1:*").expect("bind");
+    push.connect(&pull.last_endpoint().expect("endpoint")).expect("connect");
+    // One message through: the connection stands, and nothing is queued for it.
+    push.send("first").expect("send");
+    pull.recv().expect("recv");
+    (pull, push)
+}
+
+fn direct_io() -> bool {
+    cfg!(feature = "direct-io") && std::env::var_os("ZLINK_DIRECT_IO").is_none_or(|value| value != "0")
+}
+
+fn exchange(pull: &Socket, push: &Socket, messages: u32) {
+    for i in 0..messages {
+        push.send(&i.to_be_bytes()).expect("send");
+    }
+    for i in 0..messages {
+        assert_eq!(*pull.recv().expect("recv"), i.to_be_bytes());
+    }
+}
+
+#[test]
+fn without_batching_the_sender_writes_every_message() {
+    let context = Context::new();
+    let (pull, push) = connected(&context, |push| push.set_write_batching(0).expect("option"));
+    if direct_io() {
+        // The I/O thread may still be at the first message.
+        while push.stats().immediate_writes == 0 {
+            exchange(&pull, &push, 1);
+        }
+    }
+    let before = push.stats();
+    exchange(&pull, &push, 500);
+    let after = push.stats();
+    if direct_io() {
+        // A message that the kernel does not take at once is continued by the I/O thread, with those that
+        // come meanwhile: not on purpose.
+        let kept_waiting = after.would_block - before.would_block;
+        let written = after.immediate_writes - before.immediate_writes;
+        assert!(written == 500 || kept_waiting > 0, "{after:?}");
+        assert_eq!(after.gathered_writes, before.gathered_writes);
+    } else {
+        assert_eq!(after.immediate_writes, before.immediate_writes);
+    }
+}
+
+#[test]
+fn with_batching_nothing_is_written_at_once() {
+    let context = Context::new();
+    let (pull, push) = connected(&context, |push| push.set_write_batching(1).expect("option"));
+    exchange(&pull, &push, 500);
+    assert_eq!(push.stats().immediate_writes, 0);
+}
+
+#[test]
+fn a_batch_is_written_when_it_has_as_many_messages_as_it_may() {
+    let context = Context::new();
+    let (pull, push) = connected(&context, |push| {
+        push.set_write_batching(1).expect("option");
+        push.set_batch_timeout(Duration::from_millis(1)).expect("option");
+        push.set_batch_max_messages(10).expect("option");
+    });
+    let before = push.stats();
+    let written_by_sender = |after: zlink::SocketStats| match direct_io() {
+        true => after.gathered_writes > before.gathered_writes,
+        false => after.io_thread_writes > before.io_thread_writes,
+    };
+    // The I/O thread may still be at the first message, and takes what gathers meanwhile.
+    let rounds = (0..1000).find(|_| {
+        exchange(&pull, &push, 100);
+        written_by_sender(push.stats())
+    });
+    assert!(rounds.is_some(), "{:?}", push.stats());
+}
+
+#[test]
+fn a_batch_that_is_not_complete_waits_for_the_time_out() {
+    let context = Context::new();
+    let (pull, push) = connected(&context, |push| {
+        push.set_write_batching(1).expect("option");
+        push.set_batch_timeout(Duration::from_millis(2)).expect("option");
+    });
+    let before = push.stats();
+    for i in 0..5u32 {
+        exchange(&pull, &push, 1 + i);
+    }
+    assert!(push.stats().timeout_flushes > before.timeout_flushes);
+}
+
+#[test]
+fn a_context_refuses_to_send_what_is_longer_than_it_allows() {
+    let context = Context::new();
+    const MAX_MSGSZ: i32 = 5;
+    context.set_option(MAX_MSGSZ, &100i32.to_ne_bytes()).expect("option");
+    let (pull, push) = connected(&context, |_| {});
+    let refused = push.send(vec![7; 101]).expect_err("too long");
+    assert!(matches!(refused.error, Error::MessageTooLong));
+    assert_eq!(*refused.message, [7; 101]);
+    push.send(vec![7; 100]).expect("send");
+    assert_eq!(pull.recv().expect("recv").len(), 100);
+}
+
+#[test]
+fn without_zero_copy_large_bodies_are_copied_out_of_the_read_buffer() {
+    for zero_copy in [0i32, 1] {
+        let context = Context::new();
+        const ZERO_COPY_RECV: i32 = 10;
+        context.set_option(ZERO_COPY_RECV, &zero_copy.to_ne_bytes()).expect("option");
+        let (pull, push) = connected(&context, |_| {});
+        // Below the size that gets storage of its own, above the size that is always copied.
+        push.send(vec![1; 6000]).expect("send");
+        let message = pull.recv().expect("recv");
+        assert_eq!(*message, [1; 6000]);
+        assert_eq!(message.is_shared(), zero_copy == 1);
+    }
+}
