@@ -6,7 +6,9 @@ pub fn endpoints(data: &[u8]) {
     for bind in [false, true] {
         match endpoint(&text, bind) {
             Ok((shown, inproc)) => {
-                assert_eq!(shown, text);
+                // All that begin with the wildcard are the wildcard, as in libzmq.
+                let wildcard = shown == "ipc://*" && bind && text.starts_with("ipc://*");
+                assert!(shown == text || wildcard, "{shown} of {text}");
                 assert_eq!(inproc, text.starts_with("inproc://"));
                 assert_eq!(endpoint(&shown, bind).ok(), Some((shown, inproc)));
             }

@@ -18,3 +18,15 @@ pub use read_half::read_half;
 pub use socket_ops::socket_ops;
 pub use subscriptions::subscriptions;
 pub use zmtp::{frames, greeting, handshake};
+
+/// The targets by name.
+pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+    ("greeting", greeting),
+    ("handshake", handshake),
+    ("frames", frames),
+    ("endpoints", endpoints),
+    ("read_half", read_half),
+    ("subscriptions", subscriptions),
+    ("socket_ops", socket_ops),
+    ("queue_ops", queue_ops),
+];

@@ -30,7 +30,9 @@ struct Outcome {
 
 fn run<'a>(config: &HandshakeConfig, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut handshake = Handshake::new(config.clone());
-    let (mut consumed, mut output, mut error) = (0, Vec::new(), None);
+    let (mut consumed, mut error) = (0, None);
+    let mut output = handshake.output().to_vec();
+    handshake.advance_output(output.len());
     for piece in pieces {
         if handshake.peer().is_some() {
             break;

@@ -75,3 +75,57 @@ fn own_text(number: c_int) -> Option<&'static CStr> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use zlink::{EndpointError, Error, OptionError};
+
+    use super::*;
+
+    fn endpoint(error: EndpointError) -> Error {
+        Error::Endpoint(error)
+    }
+
+    /// The number that `zmq.h` and the manual give each error.
+    #[test]
+    fn every_error_of_the_library_has_its_number() {
+        let os = |number| Error::Os {
+            operation: "test",
+            source: std::io::Error::from_raw_os_error(number),
+        };
+        let rows = [
+            (Error::WouldBlock, libc::EAGAIN),
+            (Error::Terminated, ETERM),
+            (Error::Closed, libc::ENOTSOCK),
+            (Error::WrongState, EFSM),
+            (Error::NotSupported, libc::ENOTSUP),
+            (Error::HostUnreachable, libc::EHOSTUNREACH),
+            (Error::InvalidArgument, libc::EINVAL),
+            (Error::NoSuchEndpoint, libc::ENOENT),
+            (Error::AddressInUse, libc::EADDRINUSE),
+            (Error::TooManySockets, libc::EMFILE),
+            (Error::NoIoThread, EMTHREAD),
+            (Error::IncompatibleTransport, ENOCOMPATPROTO),
+            (endpoint(EndpointError::Malformed { endpoint: String::new(), reason: "" }), libc::EINVAL),
+            (endpoint(EndpointError::UnknownTransport { transport: String::new() }), libc::EPROTONOSUPPORT),
+            (endpoint(EndpointError::PathTooLong { length: 200, max: 107 }), libc::ENAMETOOLONG),
+            (endpoint(EndpointError::NoDevice { name: String::new() }), libc::ENODEV),
+            (Error::Option(OptionError::Unknown { id: 0 }), libc::EINVAL),
+            (os(libc::EINTR), libc::EINTR),
+            (os(libc::EACCES), libc::EACCES),
+        ];
+        for (error, number) in rows {
+            let text = format!("{error:?}");
+            assert_eq!(Failure::from(error), Failure(number), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_goes_no_further() {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let result = call(-1, || -> Result<c_int> { panic!("a defect") });
+        std::panic::set_hook(hook);
+        assert_eq!((result, zmq_errno()), (-1, libc::ENOTRECOVERABLE));
+    }
+}

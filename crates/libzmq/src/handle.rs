@@ -30,7 +30,7 @@ use crate::error::{Failure, Result};
 /// Handles that may be open at a time in a process. Beyond it there is `EMFILE`.
 const SLOTS: usize = 1 << 17;
 /// Slots that rest after a close before one of them is used again.
-const REST: usize = 64;
+const REST: usize = 1024;
 
 /// A slot that holds nothing, or something closed that is still to be freed.
 const CLOSED: u32 = 0;

@@ -45,7 +45,7 @@ impl fmt::Display for Library {
 }
 
 enum Inner {
-    Zlink(Socket),
+    Zlink(Box<Socket>),
     Libzmq(Peer),
 }
 
@@ -63,7 +63,10 @@ impl Node {
     /// Makes a socket.
     pub fn new(library: Library, socket_type: SocketType) -> Self {
         let inner = match library {
-            Library::Zlink => Context::new().socket(socket_type).map(Inner::Zlink).map_err(io::Error::other),
+            Library::Zlink => Context::new()
+                .socket(socket_type)
+                .map(|socket| Inner::Zlink(Box::new(socket)))
+                .map_err(io::Error::other),
             Library::Libzmq => Peer::new(socket_type as i32).map(Inner::Libzmq),
         };
         let inner = inner.unwrap_or_else(|error| panic!("{library} {}: {error}", socket_type.as_str()));

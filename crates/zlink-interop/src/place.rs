@@ -52,8 +52,9 @@ impl Place {
         let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         match transport {
             Transport::Tcp => {
-                let (a, b) = (1 + process / 250 % 250, 1 + process % 250);
-                Place { endpoint: format!("tcp://127.{a}.{b}.{number}:5555"), folder: None }
+                let (a, b, c) = (1 + process / 250 % 250, 1 + process % 250, 1 + number % 250);
+                let port = 5000 + number / 250;
+                Place { endpoint: format!("tcp://127.{a}.{b}.{c}:{port}"), folder: None }
             }
             Transport::Ipc => {
                 let folder = std::env::temp_dir().join(format!("zlink-interop-{process}-{number}"));

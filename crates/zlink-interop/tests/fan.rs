@@ -1,5 +1,6 @@
 //! Many libzmq peers on one zlink socket, and one libzmq socket among many of zlink's.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Barrier;
 use std::thread;
 
@@ -8,100 +9,105 @@ use zlink_interop::{Library, Node, Transport, option};
 
 const PEERS: usize = 8;
 const MESSAGES: u32 = 5_000;
+/// Messages of each peer that are to show how it is served beside the others: so many that it does not matter
+/// when the system lets whom run.
+const MANY: u32 = 20_000;
 
 fn message(peer: usize, number: u32) -> [Vec<u8>; 2] {
     [vec![peer as u8], number.to_be_bytes().to_vec()]
 }
 
-fn fan_in_is_complete_ordered_and_fair(receiver: Library) {
-    for transport in Transport::BOTH {
-        let mut pull = Node::new(receiver, Pull);
-        let endpoint = pull.bind(transport.wildcard());
-        // Nobody begins before all are connected, and each has something to send at all times.
-        let start = Barrier::new(PEERS);
-        thread::scope(|scope| {
-            for peer in 0..PEERS {
-                let (start, endpoint) = (&start, &endpoint);
-                scope.spawn(move || {
-                    let mut push = Node::new(receiver.other(), Push);
-                    push.set_unlimited();
-                    push.set_int(option::LINGER, -1);
-                    push.connect(endpoint);
-                    start.wait();
-                    for number in 0..MESSAGES {
-                        push.send(&message(peer, number));
-                    }
-                });
-            }
-            let mut next = [0; PEERS];
-            let mut when_one_was_through = None;
-            for _ in 0..PEERS as u32 * MESSAGES {
+/// Eight peers have everything in their queues before one socket begins to receive. Returns how much of each
+/// had arrived when the first was through.
+fn fan_in(receiver: Library, transport: Transport) -> [u32; PEERS] {
+    let mut pull = Node::new(receiver, Pull);
+    let endpoint = pull.bind(transport.wildcard());
+    let queued = Barrier::new(PEERS + 1);
+    // A libzmq that has stopped reading at its high-water mark loses what lies in the kernel when the peer
+    // closes an ipc connection, so that nobody closes before everything is received.
+    let received = Barrier::new(PEERS + 1);
+    let mut next = [0; PEERS];
+    let mut when_one_was_through = None;
+    thread::scope(|scope| {
+        for peer in 0..PEERS {
+            let (queued, received, endpoint) = (&queued, &received, &endpoint);
+            scope.spawn(move || {
+                let mut push = Node::new(receiver.other(), Push);
+                push.set_unlimited();
+                push.connect(endpoint);
+                for number in 0..MANY {
+                    push.send(&message(peer, number));
+                }
+                queued.wait();
+                received.wait();
+            });
+        }
+        queued.wait();
+        let all = catch_unwind(AssertUnwindSafe(|| {
+            for _ in 0..PEERS as u32 * MANY {
                 let parts = pull.recv();
                 let peer = usize::from(parts[0][0]);
                 assert_eq!(parts, message(peer, next[peer]), "peer {peer} over {transport}");
                 next[peer] += 1;
-                if next[peer] == MESSAGES && when_one_was_through.is_none() {
+                if next[peer] == MANY && when_one_was_through.is_none() {
                     when_one_was_through = Some(next);
                 }
             }
-            assert_eq!(next, [MESSAGES; PEERS]);
-            let shares = when_one_was_through.expect("the loop ran to the end");
-            println!("{receiver} over {transport}, when one was through: {shares:?}");
-        });
+        }));
+        received.wait();
+        all.unwrap_or_else(|failure| resume_unwind(failure));
+    });
+    assert_eq!(next, [MANY; PEERS], "over {transport}");
+    when_one_was_through.expect("all are through")
+}
+
+#[test]
+fn eight_libzmq_push_are_served_by_one_zlink_pull_completely_in_order_and_fairly() {
+    for transport in Transport::BOTH {
+        let shares = fan_in(Library::Zlink, transport);
+        assert!(shares.iter().all(|&share| share >= MANY / 10), "over {transport}: {shares:?}");
     }
 }
 
 #[test]
-fn what_eight_libzmq_push_to_one_zlink_pull_arrives_complete_and_in_order() {
-    fan_in_is_complete_ordered_and_fair(Library::Zlink);
+fn eight_zlink_push_are_served_by_one_libzmq_pull_completely_and_in_order() {
+    for transport in Transport::BOTH {
+        // How fairly is libzmq's affair.
+        fan_in(Library::Libzmq, transport);
+    }
 }
 
 #[test]
-fn what_eight_zlink_push_to_one_libzmq_pull_arrives_complete_and_in_order() {
-    fan_in_is_complete_ordered_and_fair(Library::Libzmq);
-}
-
-/// Two peers whose messages all lie ready take turns.
-#[test]
-fn peers_whose_messages_lie_ready_are_served_in_turn() {
-    const WAITING: u32 = 100;
+fn a_router_answers_each_of_eight_dealers_of_the_other_library() {
+    const WINDOW: u32 = 100;
     for library in Library::BOTH {
         for transport in Transport::BOTH {
             let mut router = Node::new(library, Router);
             let endpoint = router.bind(transport.wildcard());
             let mut dealers: Vec<Node> = (0..PEERS)
-                .map(|_| {
+                .map(|peer| {
                     let mut dealer = Node::new(library.other(), Dealer);
+                    dealer.set(option::ROUTING_ID, &[b'd', peer as u8]);
                     dealer.connect(&endpoint);
                     dealer
                 })
                 .collect();
-            for (peer, dealer) in dealers.iter_mut().enumerate() {
-                dealer.send(&[[peer as u8]]);
-            }
-            // Hear all once, so that they are there.
-            let mut ids = vec![Vec::new(); PEERS];
-            for _ in 0..PEERS {
-                let parts = router.recv();
-                ids[usize::from(parts[1][0])] = parts[0].clone();
-            }
-            // Each sends a batch and, when the batch is answered, has been heard in full.
             for dealer in &mut dealers {
-                for number in 0..WAITING {
+                for number in 0..WINDOW {
                     dealer.send(&[number.to_be_bytes()]);
                 }
             }
-            let mut next = vec![0; PEERS];
-            for _ in 0..PEERS as u32 * WAITING {
+            let mut next = [0; PEERS];
+            for _ in 0..PEERS as u32 * WINDOW {
                 let parts = router.recv();
-                let peer = ids.iter().position(|id| *id == parts[0]).expect("an id heard before");
+                let peer = usize::from(parts[0][1]);
                 assert_eq!(parts[1], u32::to_be_bytes(next[peer]), "{library} over {transport}");
                 next[peer] += 1;
-                router.send(&parts);
+                router.send(&[&parts[0][..], &[peer as u8], &parts[1]]);
             }
-            for dealer in &mut dealers {
-                for number in 0..WAITING {
-                    assert_eq!(dealer.recv(), [number.to_be_bytes()], "{library} over {transport}");
+            for (peer, dealer) in dealers.iter_mut().enumerate() {
+                for number in 0..WINDOW {
+                    assert_eq!(dealer.recv(), message(peer, number), "{library} over {transport}");
                 }
             }
         }

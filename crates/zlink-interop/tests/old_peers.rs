@@ -299,9 +299,10 @@ fn a_peer_without_routing_id_gets_one_from_router() {
 
 #[test]
 fn an_old_client_gets_its_reply_behind_an_empty_frame() {
-    for (opening, answer, frame) in
-        [(v2_opening(REQ), v2_answer(REP), v2_frame as Frame), (V1_OPENING.to_vec(), V1_ANSWER.to_vec(), v1_frame)]
-    {
+    for (opening, answer, frame) in [
+        (v2_opening(REQ), v2_answer(REP), v2_frame as Frame),
+        (V1_OPENING.to_vec(), V1_ANSWER.to_vec(), v1_frame),
+    ] {
         everywhere(
             Rep,
             |_| {},
@@ -326,9 +327,10 @@ fn an_old_client_gets_its_reply_behind_an_empty_frame() {
 
 #[test]
 fn an_old_server_is_asked_behind_an_empty_frame() {
-    for (opening, answer, frame) in
-        [(v2_opening(REP), v2_answer(REQ), v2_frame as Frame), (V1_OPENING.to_vec(), V1_ANSWER.to_vec(), v1_frame)]
-    {
+    for (opening, answer, frame) in [
+        (v2_opening(REP), v2_answer(REQ), v2_frame as Frame),
+        (V1_OPENING.to_vec(), V1_ANSWER.to_vec(), v1_frame),
+    ] {
         everywhere(
             Req,
             |_| {},

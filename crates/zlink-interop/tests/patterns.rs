@@ -177,4 +177,3 @@ pairings! {
     xpub_and_xsub: Xpub, Xsub;
     push_and_pull: Push, Pull;
 }
-

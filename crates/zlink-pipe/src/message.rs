@@ -181,7 +181,9 @@ impl Message {
     /// # Safety
     ///
     /// `data` is valid for reads of `len` bytes, from any thread, until `release` has been called, and
-    /// `release` may be called from any thread. (`data` may be null if `len` is 0.)
+    /// `release` may be called from any thread. With a release function it is valid for writes too: the
+    /// memory is the message's, and [`make_mut`](Self::make_mut) gives it out once no copy is left. (`data`
+    /// may be null if `len` is 0.)
     ///
     /// Source: `zmq_msg_init_data`(3).
     pub unsafe fn from_foreign(
@@ -302,6 +304,10 @@ impl Message {
 
     /// The body, writable; a body that is shared or constant is copied first.
     pub fn make_mut(&mut self) -> &mut [u8] {
+        if self.is_empty() {
+            // A lent body of no bytes may be null.
+            return &mut [];
+        }
         let owned = match self.kind {
             Kind::Inline => true,
             Kind::Static => false,
@@ -542,6 +548,16 @@ mod tests {
         assert_eq!((second.as_slice(), RELEASED.load(Ordering::Relaxed)), (&[7u8; 100][..], 0));
         drop(second);
         assert_eq!(RELEASED.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_lent_body_of_no_bytes_may_be_null() {
+        unsafe extern "C" fn release(_: *mut c_void, _: *mut c_void) {}
+        let null = std::ptr::null_mut();
+        // SAFETY: no bytes are lent.
+        let mut empty = unsafe { Message::from_foreign(null, 0, Some(release), null) };
+        assert_eq!((empty.as_slice(), empty.clone().make_mut()), (&[][..], &mut [][..]));
+        assert!(empty.make_mut().is_empty());
     }
 
     #[test]

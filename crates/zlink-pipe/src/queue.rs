@@ -208,6 +208,9 @@ impl Queue {
         if let Some(refused) = state.admit() {
             return refused;
         }
+        if state.config.conflate {
+            state.discard();
+        }
         if state.may_bypass() {
             return Pushed::Bypass;
         }
@@ -437,7 +440,8 @@ impl Queue {
         let more = !state.is_empty();
         let streaming = state.streaming && state.config.direct;
         // An I/O thread that has written the gathered part of a stream stays to watch it.
-        if !more && !(streaming && by == Holder::IoThread) {
+        let stays = streaming && by == Holder::IoThread;
+        if !more && !stays {
             state.writer = Writer::Idle;
             state.told = state.watched;
         }
@@ -593,9 +597,6 @@ impl State {
 
     #[inline]
     fn admit(&mut self) -> Option<Pushed> {
-        if self.config.conflate {
-            self.discard();
-        }
         if !self.is_full() {
             return None;
         }
@@ -717,11 +718,10 @@ impl State {
 
     #[inline]
     fn after_append(&mut self) -> Pushed {
-        if self.writer == Writer::Idle && self.config.direct {
-            if self.is_batch_complete() || self.config.gather == Some(false) {
-                self.grant_to_flush();
-                return Pushed::Write;
-            }
+        let may_write = self.writer == Writer::Idle && self.config.direct;
+        if may_write && (self.is_batch_complete() || self.config.gather == Some(false)) {
+            self.grant_to_flush();
+            return Pushed::Write;
         }
         if !self.told || self.must_tell_again() { self.tell() } else { Pushed::Queued }
     }

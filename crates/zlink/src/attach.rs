@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock};
 
 use zlink_pipe::{Properties, Queue};
-use zlink_zmtp::SocketType;
 
 use crate::engine::{EndpointId, SessionHandle};
 use crate::inbox::{Inbox, News, PipeId};
@@ -33,7 +32,6 @@ pub(crate) enum Link {
 /// What a handshake, or an in-process connect, told about the peer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeerInfo {
-    pub(crate) socket_type: Option<SocketType>,
     pub(crate) routing_id: Vec<u8>,
     pub(crate) properties: Arc<Properties>,
 }

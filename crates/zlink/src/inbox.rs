@@ -45,6 +45,7 @@ struct State {
     fd_sleepers: usize,
     /// Somebody outside polls the descriptor: every post makes it readable.
     fd_watched: bool,
+    closed: bool,
 }
 
 /// See the module's description.
@@ -100,6 +101,24 @@ impl Inbox {
         state.news.push(news);
         state.posted += 1;
         self.wake(state);
+    }
+
+    /// As [`post`](Self::post), for news of a pipe that nobody else would close. Returns false if the socket is
+    /// closed: nobody will take it in.
+    pub(crate) fn post_unless_closed(&self, news: News) -> bool {
+        let mut state = self.lock();
+        if state.closed {
+            return false;
+        }
+        state.news.push(news);
+        state.posted += 1;
+        self.wake(state);
+        true
+    }
+
+    /// The socket takes in what has been posted so far, and then no more.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
     }
 
     /// Makes those who sleep look again.

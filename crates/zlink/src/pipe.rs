@@ -196,11 +196,6 @@ impl PipeEnd {
         self.staging.clear();
     }
 
-    /// Parts of the message under way.
-    pub(crate) fn parts_under_way(&self) -> usize {
-        self.staging.parts()
-    }
-
     /// The connection to write a message to that bypasses the queue, if it has not gone in between. Watches
     /// the rhythm of sends: several in a row, with nothing between them, are a stream, which is gathered from
     /// then on.
@@ -369,6 +364,8 @@ impl PipeEnd {
                 self.inward.clear();
                 peer.post(News::Readable);
             }
+            // Its session is gone, or has another pipe by now.
+            Link::Session(_) if self.gone => {}
             Link::Session(session) => session.io.post(Command::ClosePipe { key: session.key, linger }),
         }
     }

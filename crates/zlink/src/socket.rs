@@ -388,13 +388,15 @@ impl Socket {
         }
         core.closed = true;
         self.monitor.set(0, None);
-        // Pipes that have come but were not taken in must be closed too.
+        // Nobody comes from here on. Pipes that have come but were not taken in must be closed too.
+        self.inbox.close();
+        self.close_bound(&mut core);
         let mut news = std::mem::take(&mut core.news);
         core.seen = self.inbox.collect(&mut news);
         for item in news.drain(..) {
             core.take_in(item, &self.inbox);
         }
-        self.close_endpoints(&mut core);
+        self.close_connects(&mut core);
         let linger = linger_time(core.options.linger);
         let indexes: Vec<usize> = core.pipes.indexes().collect();
         core.direct.give_back();

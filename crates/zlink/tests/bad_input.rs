@@ -73,6 +73,16 @@ impl Server {
         }
     }
 
+    /// As [`check`](Self::check), where some of the garbage may have been messages: ZMTP 1.0 starts with little
+    /// that could be told from it.
+    fn check_after_garbage(&mut self) {
+        for _ in 0..3 {
+            self.sent += 1;
+            self.good.send(body(self.sent, 30)).expect("send");
+            while *self.pull.recv().expect("recv") != body(self.sent, 30) {}
+        }
+    }
+
     fn stream(&self) -> RawStream {
         RawStream::connect(&self.endpoint)
     }
@@ -126,7 +136,7 @@ fn garbage_instead_of_a_greeting_ends_that_connection(transport: Transport) {
         stream.finish();
         stream.read_to_close();
     }
-    server.check();
+    server.check_after_garbage();
 }
 
 fn a_handshake_cut_anywhere_ends_that_connection(transport: Transport) {
@@ -340,10 +350,7 @@ fn random_bytes_after_the_handshake_disturb_nobody(transport: Transport) {
         peer.stream.finish();
         peer.stream.read_to_close();
     }
-    // Some of it was messages.
-    server.good.send("a body no garbage has").expect("send");
-    while *server.pull.recv().expect("recv") != *b"a body no garbage has" {}
-    server.check();
+    server.check_after_garbage();
 }
 
 fn a_connecting_socket_survives_garbage_and_tries_again(transport: Transport) {
@@ -355,7 +362,7 @@ fn a_connecting_socket_survives_garbage_and_tries_again(transport: Transport) {
     for i in 0..40 {
         let mut stream = listener.accept();
         let bytes = match i % 4 {
-            0 => random.bytes(100),
+            0 => [vec![0xff; 20], random.bytes(100)].concat(),
             1 => [greeting(), random.bytes(50)].concat(),
             2 => [greeting(), ready("PUB")].concat(),
             _ => opening()[..i].to_vec(),

@@ -1,5 +1,7 @@
 //! Where the tests find the shared object of this package.
 
+pub mod api;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;

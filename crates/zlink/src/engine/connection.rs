@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use zlink_pipe::{Body, Entry, Holder, Queue, Staging};
 use zlink_zmtp::command;
+use zlink_zmtp::frame::FrameError;
 
 use super::io_thread::{Command, IoShared};
 use super::lease::LeaseHolder;
@@ -29,15 +30,25 @@ const READS_PER_TURN: usize = 8;
 const HOT_BYTES: usize = 16 * 1024;
 
 /// Why a connection ended.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The peer closed it.
-    Eof,
-    Os(Errno),
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Failure {
+    /// The peer closed it, or the network did.
+    Lost,
     /// The peer broke the protocol.
-    Protocol(DecodeError),
+    Protocol,
+    /// The peer sent a message longer than `ZMQ_MAXMSGSIZE`.
+    TooLarge,
     /// The peer was silent for too long.
     HeartbeatTimeout,
+}
+
+impl From<&DecodeError> for Failure {
+    fn from(error: &DecodeError) -> Self {
+        match error {
+            DecodeError::Frame(FrameError::TooLarge { .. }) => Failure::TooLarge,
+            DecodeError::Frame(_) | DecodeError::Command => Failure::Protocol,
+        }
+    }
 }
 
 /// How an I/O thread's turn at writing ended.
@@ -246,11 +257,11 @@ impl Connection {
                     self.io.post(Command::Flush(self.key));
                     unblocked
                 }
-                Progress::Failed(errno) => {
+                Progress::Failed => {
                     // The token stays taken: nobody writes until the I/O thread has taken the connection
                     // down.
                     drop(write);
-                    self.fail(Failure::Os(errno));
+                    self.fail(Failure::Lost);
                     return;
                 }
             };
@@ -308,9 +319,9 @@ impl Connection {
                     (unblocked, WriteTurn::Blocked)
                 }
                 Progress::Budget => (self.out.pause(credit), WriteTurn::Again),
-                Progress::Failed(errno) => {
+                Progress::Failed => {
                     drop(write);
-                    self.fail(Failure::Os(errno));
+                    self.fail(Failure::Lost);
                     return WriteTurn::Failed;
                 }
             };
@@ -360,11 +371,11 @@ impl Connection {
             let outcome = match read {
                 Ok(outcome) => outcome,
                 Err(ReadError::Io(Errno::AGAIN | Errno::INTR)) => break,
-                Err(ReadError::Io(errno)) => return self.end_reading(state, Failure::Os(errno)),
-                Err(ReadError::Decode(error)) => return self.end_reading(state, Failure::Protocol(error)),
+                Err(ReadError::Io(_)) => return self.end_reading(state, Failure::Lost),
+                Err(ReadError::Decode(error)) => return self.end_reading(state, Failure::from(&error)),
             };
             if outcome.bytes == 0 {
-                return self.end_reading(state, Failure::Eof);
+                return self.end_reading(state, Failure::Lost);
             }
             self.active.store(true, Ordering::Relaxed);
             // A read that did not fill the buffer emptied the socket. An application thread returns with
@@ -417,7 +428,7 @@ impl Connection {
         let fed = state.half.feed(bytes, &mut state.ready, &mut state.notices);
         self.pass_on(state, Holder::IoThread);
         if let Err(error) = fed {
-            self.end_reading(state, Failure::Protocol(error));
+            self.end_reading(state, Failure::from(&error));
         }
     }
 
@@ -538,6 +549,9 @@ impl Connection {
         drop(state);
         *lock(&self.interest) = None;
         let _ = self.io.epoll.delete(self.fd());
+        // The peer is to know now: a thread that leased the connection may keep the descriptor open until it
+        // looks at its socket again.
+        let _ = shutdown(&self.fd, Shutdown::Both);
         if unblocked {
             self.inbox.post(News::Writable(self.pipe));
         }

@@ -193,7 +193,8 @@ pub(super) struct Thread {
     timers: Timers<TimerKey>,
     watched: Vec<u64>,
     leased: Vec<Leased>,
-    /// Sessions made while another object was being served.
+    /// Sessions made while another object was being served; boxed as they will stay.
+    #[expect(clippy::vec_box, reason = "a session is large and moves from here into its object")]
     new_sessions: Vec<Box<Session>>,
     stopping: bool,
 }
@@ -366,9 +367,19 @@ impl Thread {
             Object::Session(session) if session.endpoint_id() == Some(id) => Some(*key),
             _ => None,
         });
-        if let Some(key) = found {
-            self.serve(key, |_, _, _| false);
+        let Some(key) = found else { return };
+        if let Some(Object::Listener(listener)) = self.objects.get(&key) {
+            // The socket knows nothing of those whose handshake is under way, so it cannot end them itself.
+            let port = Arc::clone(&listener.port);
+            let knocking = |(key, object): (&u64, &Object)| match object {
+                Object::Session(session) if session.is_knocking_at(&port) => Some(*key),
+                _ => None,
+            };
+            for key in self.objects.iter().filter_map(knocking).collect::<Vec<_>>() {
+                self.serve(key, |_, _, _| false);
+            }
         }
+        self.serve(key, |_, _, _| false);
     }
 
     fn with_connection(&mut self, key: u64, act: impl FnOnce(&Connection)) {

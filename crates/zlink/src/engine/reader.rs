@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 
 use zlink_pipe::{Body, Buf, BufMut, Chunk, Entry, Message, Position};
-use zlink_zmtp::command::{self, Command, CommandError};
+use zlink_zmtp::command::{self, Command};
 use zlink_zmtp::frame::{FrameError, FrameHeader, MAX_HEADER_LEN, decode_header, encode_header, v1};
 use zlink_zmtp::{Framing, SocketType};
 
@@ -26,7 +26,7 @@ const RECENT: usize = 3;
 #[derive(Debug)]
 pub(super) enum DecodeError {
     Frame(FrameError),
-    Command(CommandError),
+    Command,
 }
 
 /// A command that the connection must act on.
@@ -331,7 +331,7 @@ impl ReadHalf {
             let message = [&[first], topic].concat();
             Entry::message(&mut Body::Slice(&message))
         };
-        match command::parse(body).map_err(DecodeError::Command)? {
+        match command::parse(body).map_err(|_| DecodeError::Command)? {
             Command::Ping { ttl_deciseconds, context } => {
                 notices.push(Notice::Ping { ttl_deciseconds, context: context.to_vec() });
             }

@@ -44,7 +44,7 @@ pub(crate) struct Port {
     pub(crate) monitor: Arc<MonitorHub>,
     pub(crate) counters: Arc<Counters>,
     /// Keeps the context from ending while this endpoint has work to do.
-    pub(crate) live: Live,
+    pub(crate) _live: Live,
 }
 
 /// A session as its socket sees it.
@@ -129,6 +129,11 @@ impl Session {
     pub(super) fn endpoint_id(&self) -> Option<EndpointId> {
         // With a pipe, the socket closes that.
         self.connector.as_ref().filter(|_| self.pipe.is_none()).map(|connector| connector.id)
+    }
+
+    /// Whether this is a connection accepted for `port` whose handshake is under way.
+    pub(super) fn is_knocking_at(&self, port: &Arc<Port>) -> bool {
+        self.connector.is_none() && self.pipe.is_none() && Arc::ptr_eq(&self.port, port)
     }
 
     pub(super) fn connection(&self) -> Option<&Arc<Connection>> {
@@ -434,13 +439,17 @@ impl Session {
                 endpoint: self.connector.as_ref().map(|connector| connector.id),
             })),
         };
-        self.port.inbox.post(news);
+        self.phase = Phase::Running { connection: Arc::clone(&connection), heartbeat };
+        let is_new = matches!(news, News::Attached(_));
+        if !self.port.inbox.post_unless_closed(news) && is_new {
+            // The socket was closed during the handshake, and knows nothing of a pipe to close.
+            return false;
+        }
         if !unasked.is_empty() || !rest.is_empty() {
             // News of what was fed came before that of the pipe, to nobody.
             self.port.inbox.post(News::Readable(side_id));
         }
         self.ever_connected = true;
-        self.phase = Phase::Running { connection: Arc::clone(&connection), heartbeat };
         self.schedule_heartbeat(thread);
         self.write_with_token(thread)
     }
@@ -582,8 +591,12 @@ impl Session {
     /// The connection broke.
     pub(super) fn connection_failed(&mut self, thread: &mut Thread) -> bool {
         let Phase::Running { connection, .. } = &self.phase else { return true };
-        if connection.take_failure().is_none() {
-            return true;
+        match connection.take_failure() {
+            None => return true,
+            Some(Failure::Lost) => {}
+            Some(Failure::Protocol) => self.port.counters.protocol_error(),
+            Some(Failure::TooLarge) => self.port.counters.too_large(),
+            Some(Failure::HeartbeatTimeout) => self.port.counters.heartbeat_timeout(),
         }
         self.drop_connection(thread)
     }
@@ -696,11 +709,7 @@ fn peer_info(peer: &Peer, address: &str, fd: i32) -> PeerInfo {
     }
     properties.push(("Peer-Address".to_owned(), address.to_owned()));
     properties.push(("__fd".to_owned(), fd.to_string()));
-    PeerInfo {
-        socket_type: peer.socket_type,
-        routing_id: peer.routing_id.clone(),
-        properties: Arc::new(properties),
-    }
+    PeerInfo { routing_id: peer.routing_id.clone(), properties: Arc::new(properties) }
 }
 
 /// A number from 0 to 1, different each time.

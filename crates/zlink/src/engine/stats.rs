@@ -53,6 +53,12 @@ counters! {
     wakeups by wakeup,
     /// Messages dropped because a peer's high-water mark was reached.
     dropped by drop_message,
+    /// Connections closed because the peer broke the protocol.
+    protocol_errors by protocol_error,
+    /// Connections closed because of a message longer than `ZMQ_MAXMSGSIZE`.
+    oversized_messages by too_large,
+    /// Connections closed because the peer was silent for too long.
+    heartbeat_timeouts by heartbeat_timeout,
     /// Connections that were lost and are being made again.
     reconnects by reconnect,
 }

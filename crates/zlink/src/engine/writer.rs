@@ -20,6 +20,9 @@ const ONE_BUFFER: usize = 1024;
 /// Bytes a writer may write in one turn before it looks after something else.
 pub(super) const TURN_BYTES: usize = 1 << 20;
 
+/// Command frames kept for a peer that does not read, in bytes.
+const MAX_CONTROL: usize = 16 * 1024;
+
 /// How far a turn came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Progress {
@@ -30,7 +33,7 @@ pub(super) enum Progress {
     /// The turn's budget is used up.
     Budget,
     /// The connection is broken.
-    Failed(Errno),
+    Failed,
 }
 
 pub(super) struct WriteHalf {
@@ -91,9 +94,12 @@ impl WriteHalf {
         self.dead
     }
 
-    /// Adds a command frame, to go out before the next entry.
+    /// Adds a command frame, to go out before the next entry. Once many wait for a peer that does not read, it
+    /// is dropped: nobody can make answers pile up by asking.
     pub(super) fn add_control(&mut self, frame: &[u8]) {
-        self.control.extend_from_slice(frame);
+        if self.control.len() < MAX_CONTROL {
+            self.control.extend_from_slice(frame);
+        }
     }
 
     pub(super) fn has_control(&self) -> bool {
@@ -137,7 +143,7 @@ impl WriteHalf {
             }
             Ok(n) => self.keep(Entry::message(body), n, Progress::WouldBlock),
             Err(Errno::AGAIN) => self.keep(Entry::message(body), 0, Progress::WouldBlock),
-            Err(errno) => self.keep(Entry::message(body), 0, Progress::Failed(errno)),
+            Err(_) => self.keep(Entry::message(body), 0, Progress::Failed),
         }
     }
 
@@ -180,7 +186,7 @@ impl WriteHalf {
             let n = match written {
                 Ok(n) => n,
                 Err(Errno::AGAIN) => return Progress::WouldBlock,
-                Err(errno) => return Progress::Failed(errno),
+                Err(_) => return Progress::Failed,
             };
             self.bytes += n as u64;
             *budget = budget.saturating_sub(n);

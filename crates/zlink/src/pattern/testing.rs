@@ -118,13 +118,13 @@ impl Rig {
             peer: Some(PeerInfo::default()),
             endpoint: None,
         };
-        let index = self.pipes.insert(PipeEnd::new(here, 1));
+        let index = self.pipes.insert(PipeEnd::new(here, 1, true));
         self.refused = !self.pattern.attached(&mut self.pipes, index);
         if self.refused {
             self.pipes.close_later(index);
         }
         self.close_what_the_pattern_wants_closed();
-        Peer { end: PipeEnd::new(there, 1), id, theirs }
+        Peer { end: PipeEnd::new(there, 1, true), id, theirs }
     }
 
     /// The handshake of a connecting pipe's connection, the first or a later one.
@@ -268,11 +268,7 @@ impl Rig {
 
 fn info(routing_id: &[u8]) -> PeerInfo {
     let name = String::from_utf8_lossy(routing_id).into_owned();
-    PeerInfo {
-        socket_type: None,
-        routing_id: routing_id.to_vec(),
-        properties: Arc::new(vec![("Test-Peer".to_owned(), name)]),
-    }
+    PeerInfo { routing_id: routing_id.to_vec(), properties: Arc::new(vec![("Test-Peer".to_owned(), name)]) }
 }
 
 /// The other end of a pipe.

@@ -86,6 +86,7 @@ impl Events {
     }
 
     /// How many events the last wait returned.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.buffer.len()
     }

@@ -52,11 +52,13 @@ impl<K> Timers<K> {
     }
 
     /// How many timers are pending.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.pending.len()
     }
 
     /// Whether none is.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }

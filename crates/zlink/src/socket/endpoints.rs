@@ -129,19 +129,14 @@ impl Socket {
             inward: Arc::new(Queue::new(config.inward)),
         });
         let pipe = side.as_ref().map(|side| side.id);
-        if let Some(side) = &side {
-            let attachment = Attachment {
-                id: side.id,
-                out: Arc::clone(&side.out),
-                inward: Arc::clone(&side.inward),
-                link: Link::Session(Arc::clone(&handle)),
-                peer: None,
-                endpoint: Some(id),
-            };
+        let to = Box::new(ConnectTo { id, endpoint, pipe: side.clone() });
+        // Before the pattern sees the pipe: should it refuse it, the session is there to be told.
+        io.post(Command::Connect { to, port: self.port(config), handle: Arc::clone(&handle) });
+        if let Some(PipeSide { id: pipe, out, inward }) = side {
+            let link = Link::Session(handle);
+            let attachment = Attachment { id: pipe, out, inward, link, peer: None, endpoint: Some(id) };
             core.attach(attachment, &self.inbox);
         }
-        let to = Box::new(ConnectTo { id, endpoint, pipe: side });
-        io.post(Command::Connect { to, port: self.port(config), handle });
         Ok(RecordKind::Connected { id, io, pipe })
     }
 
@@ -170,8 +165,13 @@ impl Socket {
     fn forget_endpoint(&self, endpoint: &str, bound: bool) -> Result<()> {
         let mut core = self.enter_aside()?;
         // An endpoint that could never be bound or connected is another mistake than one that is not.
-        let parsed =
-            if bound { Endpoint::for_bind(endpoint)? } else { Endpoint::for_connect(endpoint)? }.to_string();
+        let parsed = if bound { Endpoint::for_bind(endpoint)? } else { Endpoint::for_connect(endpoint)? };
+        let canonical = match &parsed {
+            // 127.0.0.1 and [::ffff:127.0.0.1] are one address on a socket with IPv6.
+            Endpoint::Tcp(tcp) => tcp.canonical(core.options.ipv6),
+            Endpoint::Ipc(_) | Endpoint::Inproc(_) => None,
+        };
+        let parsed = parsed.to_string();
         let at = core
             .endpoints
             .iter()
@@ -179,7 +179,7 @@ impl Socket {
                 record.kind.is_bound() == bound
                     && [&record.name, &record.given]
                         .into_iter()
-                        .any(|name| *name == parsed || name == endpoint)
+                        .any(|name| *name == parsed || name == endpoint || Some(name) == canonical.as_ref())
             })
             .ok_or(Error::NoSuchEndpoint)?;
         let record = core.endpoints.remove(at);
@@ -208,18 +208,28 @@ impl Socket {
         }
     }
 
-    /// Ends all endpoints of a socket that closes; its pipes are closed after them.
-    pub(super) fn close_endpoints(&self, core: &mut Core) {
-        for record in std::mem::take(&mut core.endpoints) {
+    /// Ends what a socket that closes has bound.
+    pub(super) fn close_bound(&self, core: &mut Core) {
+        for record in core.endpoints.extract_if(.., |record| record.kind.is_bound()) {
             match &record.kind {
-                RecordKind::Bound { id, io } | RecordKind::Connected { id, io, pipe: None } => {
-                    io.post(Command::CloseEndpoint(*id));
-                }
+                RecordKind::Bound { id, io } => io.post(Command::CloseEndpoint(*id)),
                 RecordKind::BoundInproc => {
                     let name = record.name.trim_start_matches("inproc://");
                     self.context.unbind_inproc(name, &self.inbox);
                 }
                 RecordKind::Connected { .. } | RecordKind::ConnectedInproc { .. } => {}
+            }
+        }
+    }
+
+    /// Ends the connects of a socket that closes, as far as they do not end with their pipes, which are closed
+    /// after them.
+    pub(super) fn close_connects(&self, core: &mut Core) {
+        for record in std::mem::take(&mut core.endpoints) {
+            if let RecordKind::Connected { id, io, pipe } = &record.kind
+                && pipe.is_none_or(|pipe| core.pipes.find(pipe).is_none())
+            {
+                io.post(Command::CloseEndpoint(*id));
             }
         }
     }
@@ -230,7 +240,7 @@ impl Socket {
             config,
             monitor: Arc::clone(&self.monitor),
             counters: Arc::clone(&self.counters),
-            live: self.context.live(),
+            _live: self.context.live(),
         })
     }
 

@@ -77,7 +77,7 @@ impl Socket {
             SocketAction::Events => {
                 let Readiness { readable, writable } = core.readiness();
                 core.close_refused(&self.inbox);
-                let events = i32::from(readable) * POLLIN | i32::from(writable) * POLLOUT;
+                let events = if readable { POLLIN } else { 0 } | if writable { POLLOUT } else { 0 };
                 action.write_int(out, events)
             }
             SocketAction::Fd => {

@@ -7,7 +7,7 @@ use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketFlags, accept_with, getsockname, sockopt};
 use rustix::process::{ForeignRawFd, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
-use super::address::{ConnectionNames, listening_uri, peer_names};
+use super::address::listening_uri;
 use super::config::TransportConfig;
 use super::endpoint::Endpoint;
 use super::error::{AcceptError, AcceptFailure, TransportError, classify_accept};
@@ -33,10 +33,6 @@ pub(crate) struct Listener {
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) stream: OwnedFd,
-    /// See [`ConnectionNames`].
-    pub(crate) peer_address: String,
-    pub(crate) local: String,
-    pub(crate) remote: String,
 }
 
 impl Listener {
@@ -95,8 +91,7 @@ impl Listener {
             family => self.config.tune_tcp(fd, family == AddressFamily::INET6),
         };
         tuned.map_err(AcceptError::Dropped)?;
-        let ConnectionNames { peer_address, local, remote } = peer_names(fd);
-        Ok(Accepted { stream, peer_address, local, remote })
+        Ok(Accepted { stream })
     }
 
     /// Where the listener is reached: `tcp://127.0.0.1:43211`, `ipc:///path`, `ipc://@name`, with

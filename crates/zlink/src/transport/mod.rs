@@ -28,7 +28,9 @@ mod tests;
 pub(crate) use address::peer_names;
 pub(crate) use config::TransportConfig;
 pub(crate) use connect::{Target, finish_connect, start_connect};
-pub(crate) use endpoint::{Endpoint, IpcEndpoint, IpcName, TcpEndpoint};
+pub(crate) use endpoint::Endpoint;
+#[cfg(test)]
+use endpoint::TcpEndpoint;
 pub use error::EndpointError;
 pub(crate) use error::{AcceptError, TransportError, errno_of};
 pub(crate) use listener::{Accepted, Listener};

@@ -32,11 +32,11 @@ fn a_connection_carries_bytes_both_ways_and_both_ends_are_named() {
     assert_non_blocking_and_cloexec(&listener);
     assert_non_blocking_and_cloexec(&client);
     assert_non_blocking_and_cloexec(&accepted.stream);
-    assert_eq!(accepted.local, listener.local_endpoint());
-    assert_eq!(accepted.peer_address, "127.0.0.1");
+    assert_eq!(peer_names(accepted.stream.as_fd()).local, listener.local_endpoint());
+    assert_eq!(peer_names(accepted.stream.as_fd()).peer_address, "127.0.0.1");
     let names = peer_names(client.as_fd());
-    assert_eq!(names.local, accepted.remote);
-    assert_eq!(names.remote, accepted.local);
+    assert_eq!(names.local, peer_names(accepted.stream.as_fd()).remote);
+    assert_eq!(names.remote, peer_names(accepted.stream.as_fd()).local);
     assert_eq!(names.peer_address, "127.0.0.1");
 }
 
@@ -70,7 +70,7 @@ fn ipv6_addresses_work_once_ipv6_is_on() {
         assert!(listener.local_endpoint().starts_with("tcp://[::1]:"));
         let (client, accepted) = connect_pair(&listener, &v6());
         assert_bytes_flow(&client, &accepted.stream);
-        assert_eq!(accepted.peer_address, "::1");
+        assert_eq!(peer_names(accepted.stream.as_fd()).peer_address, "::1");
         assert_eq!(peer_names(client.as_fd()).remote, listener.local_endpoint());
     }
     let without = TransportConfig::default();
@@ -94,7 +94,7 @@ fn an_ipv6_wildcard_serves_both_families() {
             let target = target(&format!("tcp://{peer}:{port}"), config.ipv6);
             let client = try_connect(&target, &config).unwrap();
             let accepted = accept(&listener);
-            assert_eq!(accepted.peer_address, seen);
+            assert_eq!(peer_names(accepted.stream.as_fd()).peer_address, seen);
             assert_bytes_flow(&client, &accepted.stream);
         }
     }
@@ -184,7 +184,7 @@ fn a_connection_comes_from_the_source_address_asked_for() {
         let target = target(&format!("tcp://{source};127.0.0.1:{port}"), false);
         let client = try_connect(&target, &config).unwrap();
         let accepted = accept(&listener);
-        assert_eq!(accepted.peer_address, seen, "{source}");
+        assert_eq!(peer_names(accepted.stream.as_fd()).peer_address, seen, "{source}");
         assert_bytes_flow(&client, &accepted.stream);
     }
 }
@@ -200,7 +200,7 @@ fn one_source_port_serves_several_peers() {
     for listener in &listeners {
         let peer = SocketAddr::from(([127, 0, 0, 1], port_of(listener)));
         clients.push(try_connect(&Target::Tcp(peer, Some(source)), &config).unwrap());
-        assert_eq!(accept(listener).remote, format!("tcp://{source}"));
+        assert_eq!(peer_names(accept(listener).stream.as_fd()).remote, format!("tcp://{source}"));
     }
     assert_eq!(clients.len(), 2);
 }

@@ -1,0 +1,268 @@
+//! The life of a `zmq_msg_t`.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::api::*;
+
+mod common;
+
+/// Sizes inside the message, in memory of its own, and so large that it travels by reference.
+const SIZES: [usize; 7] = [0, 1, 40, 41, 4096, 100_000, 3 << 20];
+
+unsafe extern "C" fn count_release(_data: *mut c_void, hint: *mut c_void) {
+    // SAFETY: all tests pass a counter that outlives its messages.
+    unsafe { &*hint.cast::<AtomicUsize>() }.fetch_add(1, Ordering::SeqCst);
+}
+
+fn lent(body: &mut [u8], releases: &AtomicUsize) -> Msg {
+    let mut message = Msg::none();
+    let hint = ptr::from_ref(releases).cast_mut().cast();
+    assert_done(zmq!(zmq_msg_init_data(
+        &mut message,
+        body.as_mut_ptr().cast(),
+        body.len(),
+        Some(count_release),
+        hint
+    )));
+    message
+}
+
+fn bytes(message: &mut Msg) -> Vec<u8> {
+    let size = zmq!(zmq_msg_size(message));
+    if size == 0 {
+        return Vec::new();
+    }
+    let data = zmq!(zmq_msg_data(message)).cast::<u8>();
+    // SAFETY: the body of a live message.
+    unsafe { std::slice::from_raw_parts(data, size) }.to_vec()
+}
+
+fn message_of(body: &[u8]) -> Msg {
+    let mut message = Msg::none();
+    assert_done(zmq!(zmq_msg_init_buffer(&mut message, body.as_ptr().cast(), body.len())));
+    message
+}
+
+#[test]
+fn a_sized_message_holds_what_the_caller_writes() {
+    for size in SIZES {
+        let mut message = Msg::none();
+        assert_done(zmq!(zmq_msg_init_size(&mut message, size)));
+        let body: Vec<u8> = (0..size).map(|i| i as u8).collect();
+        let data = zmq!(zmq_msg_data(&mut message)).cast::<u8>();
+        // SAFETY: the message has room for `size` bytes.
+        unsafe { ptr::copy_nonoverlapping(body.as_ptr(), data, size) };
+        assert!(bytes(&mut message) == body, "{size} bytes");
+        assert_eq!((zmq!(zmq_msg_more(&message)), zmq!(zmq_msg_get(&message, 1))), (0, 0));
+        assert_done(zmq!(zmq_msg_close(&mut message)));
+    }
+}
+
+#[test]
+fn a_size_that_no_machine_has_is_enomem() {
+    for size in [usize::MAX, isize::MAX as usize, 1 << 60] {
+        let mut message = Msg::none();
+        assert_fails(zmq!(zmq_msg_init_size(&mut message, size)), -1, ENOMEM);
+    }
+}
+
+#[test]
+fn lent_memory_is_given_back_once_when_the_message_is_closed() {
+    for size in SIZES {
+        let (mut body, releases) = (vec![1; size], AtomicUsize::new(0));
+        let mut message = lent(&mut body, &releases);
+        assert_eq!(releases.load(Ordering::SeqCst), 0);
+        assert_done(zmq!(zmq_msg_close(&mut message)));
+        assert_eq!(releases.load(Ordering::SeqCst), 1, "{size} bytes");
+        assert_fails(zmq!(zmq_msg_close(&mut message)), -1, EFAULT);
+        assert_eq!(releases.load(Ordering::SeqCst), 1, "{size} bytes");
+    }
+}
+
+#[test]
+fn lent_memory_is_given_back_once_after_the_last_copy() {
+    let (mut body, releases) = (vec![1; 100], AtomicUsize::new(0));
+    let mut first = lent(&mut body, &releases);
+    let mut second = message_of(b"replaced");
+    assert_done(zmq!(zmq_msg_copy(&mut second, &mut first)));
+    assert_eq!((zmq!(zmq_msg_get(&first, 3)), zmq!(zmq_msg_get(&second, 3))), (1, 1));
+    assert_done(zmq!(zmq_msg_close(&mut first)));
+    assert_eq!(releases.load(Ordering::SeqCst), 0);
+    assert_eq!(bytes(&mut second), [1; 100]);
+    assert_done(zmq!(zmq_msg_close(&mut second)));
+    assert_eq!(releases.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn lent_memory_is_given_back_once_by_a_receiver_in_the_same_process() {
+    let context = Context::new();
+    for endpoint in ["inproc://lent", "tcp://127.0.0.1:*"] {
+        let (pull, push) = context.pair(PULL, PUSH, endpoint);
+        for size in SIZES {
+            let (mut body, releases) = (vec![7; size], AtomicUsize::new(0));
+            let mut message = lent(&mut body, &releases);
+            assert_eq!(zmq!(zmq_msg_send(&mut message, push.0, 0)) as usize, size, "errno {}", errno());
+            assert_eq!(zmq!(zmq_msg_size(&message)), 0, "a sent message is empty");
+            let mut received = Msg::none();
+            assert_done(zmq!(zmq_msg_init(&mut received)));
+            assert_eq!(zmq!(zmq_msg_recv(&mut received, pull.0, 0)) as usize, size, "errno {}", errno());
+            assert!(bytes(&mut received) == vec![7; size]);
+            assert_done(zmq!(zmq_msg_close(&mut received)));
+            // A connection may hold the memory until its thread has seen it written.
+            while releases.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            assert_done(zmq!(zmq_msg_close(&mut message)));
+            assert_eq!(releases.load(Ordering::SeqCst), 1, "{size} bytes over {endpoint}");
+        }
+    }
+}
+
+#[test]
+fn memory_without_a_release_function_stays_the_callers() {
+    let mut body = vec![5; 100];
+    let mut message = Msg::none();
+    let data = body.as_mut_ptr().cast();
+    assert_done(zmq!(zmq_msg_init_data(&mut message, data, body.len(), None, ptr::null_mut())));
+    assert_eq!(zmq!(zmq_msg_data(&mut message)), data);
+    assert_done(zmq!(zmq_msg_close(&mut message)));
+    assert_eq!(body, [5; 100]);
+}
+
+#[test]
+fn a_moved_message_leaves_an_empty_one_and_releases_what_was_there() {
+    let (mut body, releases) = (vec![1; 100], AtomicUsize::new(0));
+    let mut target = lent(&mut body, &releases);
+    let mut source = message_of(&[9; 500]);
+    assert_done(zmq!(zmq_msg_move(&mut target, &mut source)));
+    assert_eq!(releases.load(Ordering::SeqCst), 1);
+    assert_eq!((bytes(&mut target), bytes(&mut source)), (vec![9; 500], vec![]));
+    let target = &raw mut target;
+    assert_done(zmq!(zmq_msg_move(target, target)));
+    assert_done(zmq!(zmq_msg_copy(target, target)));
+    assert_eq!(zmq!(zmq_msg_size(target)), 500);
+    assert_done(zmq!(zmq_msg_close(target)));
+    assert_done(zmq!(zmq_msg_close(&mut source)));
+}
+
+#[test]
+fn a_failed_send_leaves_the_message_and_a_failed_receive_too() {
+    let context = Context::new();
+    let (push, pull) = (context.socket(PUSH), context.socket(PULL));
+    for size in SIZES {
+        let mut message = message_of(&vec![3; size]);
+        assert_fails(zmq!(zmq_msg_send(&mut message, push.0, DONTWAIT)), -1, EAGAIN);
+        assert_fails(zmq!(zmq_msg_send(&mut message, pull.0, 0)), -1, ENOTSUP);
+        assert_fails(zmq!(zmq_msg_recv(&mut message, pull.0, DONTWAIT)), -1, EAGAIN);
+        assert!(bytes(&mut message) == vec![3; size]);
+        assert_done(zmq!(zmq_msg_close(&mut message)));
+    }
+}
+
+#[test]
+fn what_is_no_message_is_efault_everywhere() {
+    let context = Context::new();
+    let pair = context.socket(PAIR);
+    let mut good = message_of(b"good");
+    let closed = || {
+        let mut message = message_of(&[1; 100]);
+        assert_done(zmq!(zmq_msg_close(&mut message)));
+        message
+    };
+    for (mut place, null) in [(Msg::none(), false), (closed(), false), (Msg::none(), true)] {
+        let bad: *mut Msg = if null { ptr::null_mut() } else { &mut place };
+        assert_fails(zmq!(zmq_msg_close(bad)), -1, EFAULT);
+        assert_fails(zmq!(zmq_msg_send(bad, pair.0, DONTWAIT)), -1, EFAULT);
+        assert_fails(zmq!(zmq_msg_recv(bad, pair.0, DONTWAIT)), -1, EFAULT);
+        assert_fails(zmq!(zmq_msg_move(bad, &mut good)), -1, EFAULT);
+        assert_fails(zmq!(zmq_msg_move(&mut good, bad)), -1, EFAULT);
+        assert_fails(zmq!(zmq_msg_copy(bad, &mut good)), -1, EFAULT);
+        assert_fails(zmq!(zmq_msg_copy(&mut good, bad)), -1, EFAULT);
+        assert_fails(zmq!(zmq_msg_get(bad, 1)), -1, EFAULT);
+        assert_fails(zmq!(zmq_msg_size(bad)), 0, EFAULT);
+        assert_fails(zmq!(zmq_msg_data(bad)), ptr::null_mut(), EFAULT);
+        assert_fails(zmq!(zmq_msg_gets(bad, c"Identity".as_ptr())), ptr::null(), EFAULT);
+        assert_fails(zmq!(zmq_msg_set_routing_id(bad, 1)), -1, EFAULT);
+    }
+    for init in [zmq!(zmq_msg_init(ptr::null_mut())), zmq!(zmq_msg_init_size(ptr::null_mut(), 10))] {
+        assert_fails(init, -1, EFAULT);
+    }
+    assert_fails(zmq!(zmq_msg_init_buffer(&mut Msg::none(), ptr::null(), 1)), -1, EFAULT);
+    assert_eq!(bytes(&mut good), b"good");
+    assert_done(zmq!(zmq_msg_close(&mut good)));
+}
+
+#[test]
+fn properties_that_are_not_there_are_einval() {
+    let mut message = message_of(b"x");
+    assert_fails(zmq!(zmq_msg_get(&message, 99)), -1, EINVAL);
+    assert_fails(zmq!(zmq_msg_set(&mut message, 1, 1)), -1, EINVAL);
+    assert_fails(zmq!(zmq_msg_gets(&message, c"Socket-Type".as_ptr())), ptr::null(), EINVAL);
+    assert_fails(zmq!(zmq_msg_gets(&message, ptr::null())), ptr::null(), EINVAL);
+    assert_fails(zmq!(zmq_msg_set_routing_id(&mut message, 0)), -1, EINVAL);
+    assert_done(zmq!(zmq_msg_set_routing_id(&mut message, 77)));
+    assert_eq!(zmq!(zmq_msg_routing_id(&mut message)), 77);
+    assert_done(zmq!(zmq_msg_close(&mut message)));
+}
+
+#[test]
+fn strings_of_a_message_live_as_long_as_it_does() {
+    let context = Context::new();
+    let (pull, push) = context.pair(PULL, PUSH, "tcp://127.0.0.1:*");
+    push.send(b"hello", 0);
+    let mut message = Msg::none();
+    assert_done(zmq!(zmq_msg_init(&mut message)));
+    assert_eq!(zmq!(zmq_msg_recv(&mut message, pull.0, 0)), 5);
+    let first = zmq!(zmq_msg_gets(&message, c"Socket-Type".as_ptr()));
+    let second = zmq!(zmq_msg_gets(&message, c"socket-type".as_ptr()));
+    assert_eq!((text(first).as_str(), first), ("PUSH", second));
+    let mut moved = Msg::none();
+    assert_done(zmq!(zmq_msg_init(&mut moved)));
+    assert_done(zmq!(zmq_msg_move(&mut moved, &mut message)));
+    assert_eq!(text(first), "PUSH");
+    assert_done(zmq!(zmq_msg_close(&mut moved)));
+    assert_done(zmq!(zmq_msg_close(&mut message)));
+}
+
+#[test]
+fn parts_tell_whether_another_follows() {
+    let context = Context::new();
+    let (pull, push) = context.pair(PULL, PUSH, "inproc://parts");
+    push.send(b"one", SNDMORE);
+    push.send(b"two", 0);
+    let mut message = Msg::none();
+    assert_done(zmq!(zmq_msg_init(&mut message)));
+    for more in [1, 0] {
+        assert_eq!(zmq!(zmq_msg_recv(&mut message, pull.0, 0)), 3);
+        assert_eq!((zmq!(zmq_msg_more(&message)), pull.get(RCVMORE)), (more, more));
+    }
+    assert_done(zmq!(zmq_msg_close(&mut message)));
+}
+
+#[test]
+fn vectors_travel_as_parts() {
+    let context = Context::new();
+    let (pull, push) = context.pair(PULL, PUSH, "inproc://vectors");
+    let bodies = [vec![1u8; 3], vec![], vec![2; 5000]];
+    let mut vectors = bodies.each_ref().map(|body| [body.as_ptr() as usize, body.len()]);
+    assert_eq!(zmq!(zmq_sendiov(push.0, vectors.as_mut_ptr(), 3, SNDMORE)), 5000);
+    let mut received = [[0; 2]; 8];
+    let mut count = 8;
+    assert_eq!(zmq!(zmq_recviov(pull.0, received.as_mut_ptr(), &mut count, 0)), 3, "errno {}", errno());
+    assert_eq!(count, 3);
+    for ([data, len], body) in received.into_iter().zip(&bodies) {
+        let data = ptr::with_exposed_provenance_mut::<u8>(data);
+        // SAFETY: memory of `len` bytes that the library allocated for us, to be given back.
+        unsafe {
+            assert_eq!(std::slice::from_raw_parts(data, len), body);
+            libc::free(data.cast());
+        }
+    }
+    let mut none = 0;
+    assert_fails(zmq!(zmq_sendiov(push.0, ptr::null_mut(), 1, 0)), -1, EINVAL);
+    assert_fails(zmq!(zmq_sendiov(push.0, vectors.as_mut_ptr(), 0, 0)), -1, EINVAL);
+    assert_fails(zmq!(zmq_recviov(pull.0, received.as_mut_ptr(), &mut none, 0)), -1, EINVAL);
+    assert_fails(zmq!(zmq_recviov(pull.0, received.as_mut_ptr(), ptr::null_mut(), 0)), -1, EINVAL);
+}

@@ -1,0 +1,160 @@
+//! `zmq_poll` and the proxies.
+
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::ptr;
+
+use common::api::*;
+
+mod common;
+
+const POLLIN: i16 = 1;
+const POLLOUT: i16 = 2;
+const POLLERR: i16 = 4;
+
+fn on_socket(socket: &Socket, events: i16) -> Item {
+    Item { socket: socket.0, fd: -1, events, revents: 99 }
+}
+
+fn on_fd(fd: i32, events: i16) -> Item {
+    Item { socket: ptr::null_mut(), fd, events, revents: 99 }
+}
+
+fn poll(items: &mut [Item], timeout: i64) -> (i32, Vec<i16>) {
+    let found = zmq!(zmq_poll(items.as_mut_ptr(), items.len() as i32, timeout));
+    assert!(found >= 0, "errno {}", errno());
+    (found, items.iter().map(|item| item.revents).collect())
+}
+
+#[test]
+fn sockets_and_descriptors_are_told_apart_and_together() {
+    let context = Context::new();
+    let (pull, push) = context.pair(PULL, PUSH, "inproc://poll");
+    let (near, mut far) = UnixStream::pair().expect("descriptors are left");
+    let mut items = [
+        on_socket(&pull, POLLIN | POLLOUT),
+        on_socket(&push, POLLIN | POLLOUT),
+        on_fd(near.as_raw_fd(), POLLIN),
+        on_fd(-1, POLLIN),
+    ];
+    assert_eq!(poll(&mut items, 0), (1, vec![0, POLLOUT, 0, 0]));
+    push.send(b"x", 0);
+    far.write_all(b"x").expect("there is room");
+    assert_eq!(poll(&mut items, -1), (3, vec![POLLIN, POLLOUT, POLLIN, 0]));
+    pull.recv();
+    drop(far);
+    let (found, ready) = poll(&mut items, -1);
+    assert_eq!((found, ready[0], ready[2] & (POLLIN | POLLERR)), (2, 0, POLLIN | POLLERR));
+    // Only what is asked for is told.
+    push.send(b"x", 0);
+    let mut items = [on_socket(&pull, POLLOUT), on_socket(&push, 0)];
+    assert_eq!(poll(&mut items, 0), (0, vec![0, 0]));
+}
+
+#[test]
+fn a_descriptor_that_is_not_open_is_an_error_of_its_item() {
+    assert_eq!(poll(&mut [on_fd(1 << 20, POLLIN)], -1), (1, vec![POLLERR]));
+}
+
+#[test]
+fn no_items_sleep_for_the_time_out() {
+    let start = std::time::Instant::now();
+    assert_eq!(zmq!(zmq_poll(ptr::null_mut(), 0, 30)), 0);
+    assert!(start.elapsed() >= std::time::Duration::from_millis(30));
+    assert_eq!(zmq!(zmq_poll(ptr::null_mut(), 0, 0)), 0);
+}
+
+#[test]
+fn a_time_out_passes_without_events() {
+    let context = Context::new();
+    let (pull, _push) = context.pair(PULL, PUSH, "tcp://127.0.0.1:*");
+    let (near, _far) = UnixStream::pair().expect("descriptors are left");
+    let start = std::time::Instant::now();
+    let mut items = [on_socket(&pull, POLLIN), on_fd(near.as_raw_fd(), POLLIN)];
+    assert_eq!(poll(&mut items, 30), (0, vec![0, 0]));
+    assert!(start.elapsed() >= std::time::Duration::from_millis(30));
+}
+
+#[test]
+fn a_steerable_proxy_obeys_its_control_socket() {
+    let context = Context::new();
+    let (frontend, client) = context.pair(ROUTER, DEALER, "inproc://front");
+    let (backend, worker) = context.pair(DEALER, DEALER, "inproc://back");
+    let (control, master) = context.pair(REP, REQ, "inproc://control");
+    let (capture_end, captured) = context.pair(PUSH, PULL, "inproc://capture");
+    let sockets = [frontend, backend, capture_end, control].map(|socket| Shared(socket.into_handle()));
+    let command = |text: &[u8]| {
+        master.send(text, 0);
+        let reply = master.recv();
+        if master.get(RCVMORE) == 0 {
+            return vec![reply];
+        }
+        let mut parts = vec![reply];
+        while master.get(RCVMORE) != 0 {
+            parts.push(master.recv());
+        }
+        parts
+    };
+    std::thread::scope(|scope| {
+        let proxy = scope.spawn(|| {
+            let [frontend, backend, capture, control] = sockets.each_ref().map(Shared::get);
+            assert_done(zmq!(zmq_proxy_steerable(frontend, backend, capture, control)));
+        });
+        client.send(b"request", SNDMORE);
+        client.send(b"body", 0);
+        let id = worker.recv();
+        assert_eq!((worker.recv(), worker.recv()), (b"request".to_vec(), b"body".to_vec()));
+        worker.send(&id, SNDMORE);
+        worker.send(b"reply", 0);
+        assert_eq!(client.recv(), b"reply");
+        for expected in [&id[..], b"request", b"body", &id, b"reply"] {
+            assert_eq!(captured.recv(), expected);
+        }
+        let counts: Vec<u64> = command(b"STATISTICS")
+            .into_iter()
+            .map(|part| u64::from_ne_bytes(part.try_into().expect("eight bytes")))
+            .collect();
+        let (forth, back) = (id.len() as u64 + 11, id.len() as u64 + 5);
+        assert_eq!(counts, [3, forth, 2, back, 2, back, 3, forth]);
+        assert_eq!(command(b"PAUSE"), [b""]);
+        client.send(b"while paused", 0);
+        assert_eq!(command(b"nonsense"), [b""]);
+        let mut item = [on_socket(&worker, POLLIN)];
+        assert_eq!(poll(&mut item, 0).0, 0, "a paused proxy passes nothing on");
+        assert_eq!(command(b"RESUME"), [b""]);
+        assert_eq!((worker.recv(), worker.recv()), (id, b"while paused".to_vec()));
+        assert_eq!(command(b"TERMINATE"), [b""]);
+        proxy.join().expect("no panic");
+    });
+    for socket in sockets {
+        assert_done(zmq!(zmq_close(socket.0)));
+    }
+}
+
+#[test]
+fn a_proxy_ends_with_eterm() {
+    let context = Context::new();
+    let (frontend, push) = context.pair(PULL, PUSH, "tcp://127.0.0.1:*");
+    let (backend, pull) = context.pair(PUSH, PULL, "tcp://127.0.0.1:*");
+    let (frontend, backend) = (Shared(frontend.into_handle()), Shared(backend.into_handle()));
+    let handle = Shared(context.0);
+    std::thread::scope(|scope| {
+        let proxy = scope.spawn(|| {
+            let (frontend, backend) = (frontend.get(), backend.get());
+            assert_fails(zmq!(zmq_proxy(frontend, backend, ptr::null_mut())), -1, ETERM);
+            assert_done(zmq!(zmq_close(frontend)));
+            assert_done(zmq!(zmq_close(backend)));
+        });
+        for number in 0..50_000u32 {
+            if number % 1000 == 0 {
+                for number in number.saturating_sub(1000)..number {
+                    assert_eq!(pull.recv(), number.to_ne_bytes());
+                }
+            }
+            push.send(&number.to_ne_bytes(), 0);
+        }
+        assert_done(zmq!(zmq_ctx_shutdown(handle.get())));
+        proxy.join().expect("no panic");
+    });
+}

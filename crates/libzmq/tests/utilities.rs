@@ -1,0 +1,148 @@
+//! What else `zmq.h` has: version, Z85, counters, timers, stopwatch, threads.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use common::api::*;
+
+mod common;
+
+#[test]
+fn the_version_is_that_of_the_interface() {
+    let (mut major, mut minor, mut patch) = (0, 0, 0);
+    zmq!(zmq_version(&mut major, &mut minor, &mut patch));
+    assert_eq!((major, minor, patch), (4, 3, 5));
+    zmq!(zmq_version(ptr::null_mut(), ptr::null_mut(), ptr::null_mut()));
+}
+
+#[test]
+fn capabilities_are_those_that_are_there() {
+    let has = |name: &std::ffi::CStr| zmq!(zmq_has(name.as_ptr()));
+    assert_eq!((has(c"ipc"), has(c"curve"), has(c"pgm"), has(c"nonsense"), has(c"")), (1, 0, 0, 0, 0));
+    assert_eq!(zmq!(zmq_has(ptr::null())), 0);
+}
+
+#[test]
+fn z85_goes_there_and_back() {
+    let bytes: Vec<u8> = (0..=255).collect();
+    let mut text = vec![1u8; 321];
+    assert!(!zmq!(zmq_z85_encode(text.as_mut_ptr().cast(), bytes.as_ptr(), bytes.len())).is_null());
+    assert_eq!(text.last(), Some(&0));
+    let mut back = vec![0; 256];
+    assert!(!zmq!(zmq_z85_decode(back.as_mut_ptr(), text.as_ptr().cast())).is_null());
+    assert_eq!(back, bytes);
+    let out = text.as_mut_ptr().cast();
+    assert_fails(zmq!(zmq_z85_encode(out, bytes.as_ptr(), 3)), ptr::null_mut(), EINVAL);
+    for bad in [c"", c"1234", c"123456", c"12 45", c"#####"] {
+        assert_fails(zmq!(zmq_z85_decode(back.as_mut_ptr(), bad.as_ptr())), ptr::null_mut(), EINVAL);
+    }
+}
+
+#[test]
+fn counters_count_from_several_threads() {
+    let counter = Shared(zmq!(zmq_atomic_counter_new()));
+    zmq!(zmq_atomic_counter_set(counter.get(), 10));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..1000 {
+                    zmq!(zmq_atomic_counter_inc(counter.get()));
+                }
+            });
+        }
+    });
+    assert_eq!(zmq!(zmq_atomic_counter_value(counter.get())), 4010);
+    assert_eq!(zmq!(zmq_atomic_counter_inc(counter.get())), 4010, "the value before");
+    zmq!(zmq_atomic_counter_set(counter.get(), 2));
+    assert_eq!(zmq!(zmq_atomic_counter_dec(counter.get())), 1);
+    assert_eq!(zmq!(zmq_atomic_counter_dec(counter.get())), 0, "zero is reached");
+    let mut place = counter.get();
+    zmq!(zmq_atomic_counter_destroy(&mut place));
+    assert!(place.is_null());
+    zmq!(zmq_atomic_counter_destroy(&mut place));
+    zmq!(zmq_atomic_counter_destroy(ptr::null_mut()));
+}
+
+unsafe extern "C" fn count(_id: c_int, argument: *mut c_void) {
+    // SAFETY: the tests pass a counter that outlives the timers.
+    unsafe { &*argument.cast::<AtomicI32>() }.fetch_add(1, Ordering::SeqCst);
+}
+
+unsafe extern "C" fn cancel_itself(id: c_int, argument: *mut c_void) {
+    assert_done(zmq!(zmq_timers_cancel(argument, id)));
+}
+
+#[test]
+fn timers_run_when_they_are_due_and_not_before() {
+    let mut timers = zmq!(zmq_timers_new());
+    assert_eq!(zmq!(zmq_timers_timeout(timers)), -1);
+    let (at_once, in_an_hour) = (AtomicI32::new(0), AtomicI32::new(0));
+    let argument = |counter: &AtomicI32| ptr::from_ref(counter).cast_mut().cast();
+    let first = zmq!(zmq_timers_add(timers, 0, Some(count), argument(&at_once)));
+    let second = zmq!(zmq_timers_add(timers, 3_600_000, Some(count), argument(&in_an_hour)));
+    assert!(first > 0 && second > first);
+    assert_eq!(zmq!(zmq_timers_timeout(timers)), 0);
+    assert_done(zmq!(zmq_timers_execute(timers)));
+    assert_eq!((at_once.load(Ordering::SeqCst), in_an_hour.load(Ordering::SeqCst)), (1, 0));
+    assert_done(zmq!(zmq_timers_set_interval(timers, first, 7_200_000)));
+    let left = zmq!(zmq_timers_timeout(timers));
+    assert!((3_000_000..=3_600_000).contains(&left), "{left}");
+    assert_done(zmq!(zmq_timers_cancel(timers, second)));
+    assert!(zmq!(zmq_timers_timeout(timers)) > 3_600_000);
+    assert_done(zmq!(zmq_timers_reset(timers, first)));
+    assert_done(zmq!(zmq_timers_destroy(&mut timers)));
+    assert!(timers.is_null());
+}
+
+#[test]
+fn a_handler_may_cancel_its_own_timer() {
+    let mut timers = zmq!(zmq_timers_new());
+    zmq!(zmq_timers_add(timers, 0, Some(cancel_itself), timers));
+    assert_done(zmq!(zmq_timers_execute(timers)));
+    assert_eq!(zmq!(zmq_timers_timeout(timers)), -1);
+    assert_done(zmq!(zmq_timers_destroy(&mut timers)));
+}
+
+#[test]
+fn timers_that_do_not_exist_are_told() {
+    let mut timers = zmq!(zmq_timers_new());
+    assert_fails(zmq!(zmq_timers_cancel(timers, 1)), -1, EINVAL);
+    assert_fails(zmq!(zmq_timers_reset(timers, 1)), -1, EINVAL);
+    assert_fails(zmq!(zmq_timers_set_interval(timers, 1, 1)), -1, EINVAL);
+    assert_fails(zmq!(zmq_timers_add(timers, 1, None, ptr::null_mut())), -1, EFAULT);
+    let old = timers;
+    assert_done(zmq!(zmq_timers_destroy(&mut timers)));
+    assert_fails(zmq!(zmq_timers_destroy(&mut timers)), -1, EFAULT);
+    assert_fails(zmq!(zmq_timers_destroy(ptr::null_mut())), -1, EFAULT);
+    assert_fails(zmq!(zmq_timers_execute(old)), -1, EFAULT);
+    assert_fails(zmq!(zmq_timers_timeout(ptr::null_mut())), -1, EFAULT);
+}
+
+#[test]
+fn a_stopwatch_counts_microseconds() {
+    let watch = zmq!(zmq_stopwatch_start());
+    let start = std::time::Instant::now();
+    while start.elapsed().as_micros() < 500 {
+        std::hint::spin_loop();
+    }
+    let first = zmq!(zmq_stopwatch_intermediate(watch));
+    let second = zmq!(zmq_stopwatch_stop(watch));
+    assert!(first >= 500 && second >= first, "{first}, {second}");
+}
+
+unsafe extern "C" fn raise(argument: *mut c_void) {
+    // SAFETY: the test passes a counter that outlives the thread.
+    unsafe { &*argument.cast::<AtomicI32>() }.store(1, Ordering::SeqCst);
+}
+
+#[test]
+fn a_thread_has_run_when_it_is_closed() {
+    let flag = AtomicI32::new(0);
+    let thread = zmq!(zmq_threadstart(Some(raise), ptr::from_ref(&flag).cast_mut().cast()));
+    assert!(!thread.is_null());
+    zmq!(zmq_threadclose(thread));
+    assert_eq!(flag.load(Ordering::SeqCst), 1);
+    assert_fails(zmq!(zmq_threadstart(None, ptr::null_mut())), ptr::null_mut(), EFAULT);
+    zmq!(zmq_threadclose(ptr::null_mut()));
+}
