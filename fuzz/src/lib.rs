@@ -19,8 +19,11 @@ pub use socket_ops::socket_ops;
 pub use subscriptions::subscriptions;
 pub use zmtp::{frames, greeting, handshake};
 
-/// The targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+/// A target's name and function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 8] = [
     ("greeting", greeting),
     ("handshake", handshake),
     ("frames", frames),

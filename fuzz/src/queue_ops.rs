@@ -1,6 +1,8 @@
 use std::collections::VecDeque;
 
-use zlink_pipe::{Body, Buf, Cursor, Entry, Holder, Position, Pushed, Queue, QueueConfig, Staging, Watch, Writer};
+use zlink_pipe::{
+    Body, Buf, Cursor, Entry, Holder, Position, Pushed, Queue, QueueConfig, Staging, Watch, Writer,
+};
 
 use crate::input::Input;
 
@@ -27,7 +29,11 @@ pub fn queue_ops(data: &[u8]) {
         spent: Vec::new(),
         token: false,
     };
-    if flags & 0x80 != 0 && !config.conflate { driver.as_connection(&mut input) } else { driver.as_socket(&mut input) }
+    if flags & 0x80 != 0 && !config.conflate {
+        driver.as_connection(&mut input)
+    } else {
+        driver.as_socket(&mut input)
+    }
 }
 
 type Parts = Vec<Vec<u8>>;
@@ -117,7 +123,7 @@ impl Driver {
 
     /// A part of a multipart message; the last one sends it.
     fn stage(&mut self, input: &mut Input<'_>) -> Option<Pushed> {
-        let more = input.byte() % 3 != 0;
+        let more = !input.byte().is_multiple_of(3);
         if self.staged.is_none() {
             match self.queue.check_room() {
                 None => self.staged = Some(Vec::new()),
@@ -170,7 +176,7 @@ impl Driver {
                 3 => told |= self.stage(input) == Some(Pushed::Wake),
                 4 => self.roll_back(),
                 5 => {
-                    if input.byte() % 8 == 0 {
+                    if input.byte().is_multiple_of(8) {
                         self.queue.clear();
                         self.expected.clear();
                     }
@@ -185,7 +191,10 @@ impl Driver {
                         parts.push(part.to_vec());
                         if !part.more() {
                             read += 1;
-                            assert!(held.pop_front() == Some(std::mem::take(&mut parts)), "another message came");
+                            assert!(
+                                held.pop_front() == Some(std::mem::take(&mut parts)),
+                                "another message came"
+                            );
                         }
                     }
                 }

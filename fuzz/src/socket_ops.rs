@@ -118,8 +118,12 @@ fn step(input: &mut Input<'_>, context: &Context, sockets: &mut Vec<Socket>, end
         }
         18 => {
             let wait = Duration::from_millis(u64::from(input.flag()));
-            let mut items: Vec<_> =
-                sockets.iter().map(|socket| PollItem::socket(socket, Events::from_bits(Events::IN.bits() | Events::OUT.bits()))).collect();
+            let mut items: Vec<_> = sockets
+                .iter()
+                .map(|socket| {
+                    PollItem::socket(socket, Events::from_bits(Events::IN.bits() | Events::OUT.bits()))
+                })
+                .collect();
             let _ = poll(&mut items, Some(wait));
         }
         _ => match input.byte() % 4 {

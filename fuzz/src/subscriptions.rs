@@ -26,7 +26,7 @@ fn topics(mut input: Input<'_>) {
             2 => {
                 let topic = input.bytes(12);
                 let expected =
-                    model.get_mut(topic).and_then(|set| set.remove(&pipe).then(|| !set.is_empty()));
+                    model.get_mut(topic).and_then(|set| set.remove(&pipe).then_some(!set.is_empty()));
                 model.retain(|_, set| !set.is_empty());
                 assert_eq!(topics.remove(topic, pipe), expected);
             }
@@ -45,8 +45,12 @@ fn topics(mut input: Input<'_>) {
             }
             _ => {
                 let message = input.bytes(16);
-                let mut expected: Vec<usize> =
-                    model.iter().filter(|(topic, _)| message.starts_with(topic)).flat_map(|(_, set)| set).copied().collect();
+                let mut expected: Vec<usize> = model
+                    .iter()
+                    .filter(|(topic, _)| message.starts_with(topic))
+                    .flat_map(|(_, set)| set)
+                    .copied()
+                    .collect();
                 let mut pipes = topics.matching(message);
                 expected.sort();
                 pipes.sort();

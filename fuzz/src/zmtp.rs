@@ -98,7 +98,7 @@ pub fn handshake(data: &[u8]) {
                 let mut ready = Vec::new();
                 let name = any_type(&mut choices);
                 let properties = [("Socket-Type", name.as_str().as_bytes()), ("Identity", choices.bytes(9))];
-                if command::encode_ready(&mut ready, properties.into_iter()).is_ok() {
+                if command::encode_ready(&mut ready, properties).is_ok() {
                     greeting.extend(ready);
                 }
             }
@@ -137,7 +137,10 @@ pub fn frames(data: &[u8]) {
         let mut out = [0; MAX_HEADER_LEN];
         let n = frame::encode_header(header.more(), header.is_command(), header.body_len, &mut out);
         let again = frame::decode_header(&out[..n], max).expect("our own").expect("complete");
-        assert_eq!((again.body_len, again.more(), again.is_command()), (header.body_len, header.more(), header.is_command()));
+        assert_eq!(
+            (again.body_len, again.more(), again.is_command()),
+            (header.body_len, header.more(), header.is_command())
+        );
         for end in 0..usize::from(header.header_len) {
             assert!(matches!(frame::decode_header(&bytes[..end], max), Ok(None)), "complete at byte {end}");
         }

@@ -552,7 +552,10 @@ impl Queue {
     pub fn set_hwm(&self, hwm: usize) -> bool {
         let mut state = lock(&self.state);
         state.config.hwm = hwm;
-        state.credit(0)
+        // Not only from half the mark on: nothing need ever be credited that would tell the producer later.
+        let unblocked = state.producer_blocked && !state.is_full();
+        state.producer_blocked &= !unblocked;
+        unblocked
     }
 }
 

@@ -231,7 +231,7 @@ fn wait(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<()> {
         if let Source::Socket(socket) = item.source
             && !item.events.is_empty()
         {
-            match socket.begin_poll().map_err(Error::os("eventfd"))? {
+            match socket.begin_poll(item.events.contains(Events::IN)).map_err(Error::os("eventfd"))? {
                 Some(wait) => waits.push(wait),
                 None => return Ok(()),
             }

@@ -43,8 +43,8 @@ fn poll_waits_for_the_one_socket_of_many_that_has_a_message() {
             .collect();
         let mut items: Vec<_> = pairs.iter().map(|(pull, _)| pull.as_poll_item(Events::IN)).collect();
         assert_eq!(poll(&mut items, Some(Duration::ZERO)).expect("poll"), 0);
+        let turn = Barrier::new(2);
         std::thread::scope(|scope| {
-            let turn = Barrier::new(2);
             scope.spawn(|| {
                 for round in 0..50 {
                     pairs[round % 10].1.send("x").expect("send");
@@ -69,8 +69,8 @@ fn poll_waits_for_sockets_and_descriptors_together() {
         let context = Context::new();
         let (pull, push) = pair(&context, SocketType::Pull, SocketType::Push, endpoint);
         let (mut near, mut far) = UnixStream::pair().expect("descriptors are left");
+        let turn = Barrier::new(2);
         std::thread::scope(|scope| {
-            let turn = Barrier::new(2);
             scope.spawn(|| {
                 for round in 0..20 {
                     match round % 2 {
@@ -104,11 +104,6 @@ fn poll_tells_when_a_full_socket_has_room() {
         let (pull, push) = pair(&context, SocketType::Pull, SocketType::Push, endpoint);
         let mut sent = 0;
         let body = vec![0; 1000];
-        let wait_for_connection = |sent: &mut u32| {
-            push.send(&body[..]).expect("send");
-            *sent += 1;
-        };
-        wait_for_connection(&mut sent);
         while push.readiness().expect("readiness").writable {
             push.send(&body[..]).expect("send");
             sent += 1;
@@ -174,8 +169,17 @@ fn a_poll_without_items_sleeps() {
     assert_eq!(poll(&mut [], Some(Duration::ZERO)).expect("poll"), 0);
 }
 
+/// Ends a context also when a test fails, so that the threads in its sockets end.
+struct ShutDown<'a>(&'a Context);
+
+impl Drop for ShutDown<'_> {
+    fn drop(&mut self) {
+        self.0.shutdown();
+    }
+}
+
 /// A proxy between PULL and PUSH, and the program's ends of it.
-fn with_proxy(endpoint: &str, body: impl FnOnce(&Context, &Socket, &Socket)) {
+fn with_proxy(endpoint: &str, body: impl FnOnce(&Socket, &Socket)) {
     let context = Context::new();
     let ends = ["-front", "-back"].map(|end| {
         if endpoint.starts_with("inproc") { format!("{endpoint}{end}") } else { endpoint.to_owned() }
@@ -184,8 +188,9 @@ fn with_proxy(endpoint: &str, body: impl FnOnce(&Context, &Socket, &Socket)) {
     let (backend, pull) = pair(&context, SocketType::Push, SocketType::Pull, &ends[1]);
     std::thread::scope(|scope| {
         let proxy = scope.spawn(|| proxy(&frontend, &backend, None));
-        body(&context, &push, &pull);
-        context.shutdown();
+        let shut_down = ShutDown(&context);
+        body(&push, &pull);
+        drop(shut_down);
         assert!(matches!(proxy.join().expect("no panic"), Err(Error::Terminated)));
     });
 }
@@ -193,7 +198,7 @@ fn with_proxy(endpoint: &str, body: impl FnOnce(&Context, &Socket, &Socket)) {
 #[test]
 fn a_proxy_passes_everything_on_whole_and_in_order() {
     for endpoint in endpoints() {
-        with_proxy(endpoint, |_, push, pull| {
+        with_proxy(endpoint, |push, pull| {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     for number in 0..20_000u32 {
@@ -216,7 +221,7 @@ fn a_proxy_passes_everything_on_whole_and_in_order() {
 #[test]
 fn a_proxy_stops_reading_when_nobody_takes_what_it_reads() {
     for endpoint in endpoints() {
-        with_proxy(endpoint, |_, push, pull| {
+        with_proxy(endpoint, |push, pull| {
             push.set_send_timeout(Some(Duration::from_millis(200))).expect("option");
             let mut sent = 0u32;
             // Four queues of 1000, and what the system's buffers hold, are far less than this.

@@ -108,14 +108,17 @@ impl Socket {
     /// Prepares to wait on a descriptor, for a poll over several sockets. `None`: look at the socket again,
     /// there is news.
     ///
+    /// Without `input` the thread reads no connection itself: it waits for room while messages may lie unread,
+    /// and would read more and more of them.
+    ///
     /// # Errors
     ///
     /// The process is out of descriptors.
-    pub(crate) fn begin_poll(&self) -> std::io::Result<Option<PollWait<'_>>> {
+    pub(crate) fn begin_poll(&self, input: bool) -> std::io::Result<Option<PollWait<'_>>> {
         self.inbox.waker()?;
         let mut core = self.lock();
         core.pipes.flush();
-        let holder = core.begin_direct_wait(&self.inbox);
+        let holder = if input { core.begin_direct_wait(&self.inbox) } else { None };
         if self.inbox.begin_fd_sleep(core.seen) {
             return Ok(Some(PollWait { socket: self, holder }));
         }
