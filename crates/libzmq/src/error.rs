@@ -89,10 +89,7 @@ mod tests {
     /// The number that `zmq.h` and the manual give each error.
     #[test]
     fn every_error_of_the_library_has_its_number() {
-        let os = |number| Error::Os {
-            operation: "test",
-            source: std::io::Error::from_raw_os_error(number),
-        };
+        let os = |number| Error::Os { operation: "test", source: std::io::Error::from_raw_os_error(number) };
         let rows = [
             (Error::WouldBlock, libc::EAGAIN),
             (Error::Terminated, ETERM),

@@ -157,11 +157,8 @@ fn sized(size: usize) -> Result<Message> {
     }
     let mut bytes = Vec::<u8>::new();
     bytes.try_reserve_exact(size).map_err(|_| Failure(libc::ENOMEM))?;
+    #[allow(clippy::uninit_vec, reason = "the caller is about to write all of it")]
     // SAFETY: the capacity is there; as above for the bytes themselves.
-    #[allow(
-        clippy::uninit_vec,
-        reason = "zeroing a large body that the caller is about to write would double its cost"
-    )]
     unsafe {
         bytes.set_len(size);
     }

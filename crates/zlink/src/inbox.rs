@@ -121,6 +121,15 @@ impl Inbox {
         self.lock().closed = true;
     }
 
+    /// Makes others who sleep look again: the calling thread has read what may be for them too.
+    pub(crate) fn nudge_sleepers(&self) {
+        let mut state = self.lock();
+        if state.sleepers > 0 || state.fd_sleepers > 0 {
+            state.posted += 1;
+            self.wake(state);
+        }
+    }
+
     /// Makes those who sleep look again.
     pub(crate) fn nudge(&self) {
         let mut state = self.lock();

@@ -220,7 +220,7 @@ impl Socket {
             }
             let timeout = core.options.receive_timeout;
             if wait == Wait::Never || timeout == 0 {
-                if core.look_at_leased() {
+                if core.look_at_leased(&self.inbox) {
                     continue;
                 }
                 return Err(Error::WouldBlock);
@@ -374,7 +374,7 @@ impl Socket {
     /// Source: `ZMQ_EVENTS`.
     pub fn readiness(&self) -> Result<Readiness> {
         let mut core = self.enter()?;
-        let readiness = core.readiness();
+        let readiness = core.readiness(&self.inbox);
         core.close_refused(&self.inbox);
         Ok(readiness)
     }
@@ -524,9 +524,9 @@ impl Core {
         }
     }
 
-    fn readiness(&mut self) -> Readiness {
+    fn readiness(&mut self, inbox: &Inbox) -> Readiness {
         let mut readable = self.pattern.can_receive(&mut self.pipes);
-        if !readable && self.look_at_leased() {
+        if !readable && self.look_at_leased(inbox) {
             readable = self.pattern.can_receive(&mut self.pipes);
         }
         Readiness { readable, writable: self.pattern.can_send(&mut self.pipes) }

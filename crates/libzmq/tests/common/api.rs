@@ -173,9 +173,9 @@ pub fn api() -> &'static Api {
 #[macro_export]
 macro_rules! zmq {
     ($name:ident($($argument:expr),* $(,)?)) => {{
-        let function = $crate::common::api::api().$name;
+        #[allow(clippy::macro_metavars_in_unsafe, reason = "the macro is a call into C, as its name says")]
         // SAFETY: the arguments are as zmq.h asks, or wrong in a way that the library promises to detect.
-        unsafe { function($($argument),*) }
+        unsafe { ($crate::common::api::api().$name)($($argument),*) }
     }};
 }
 

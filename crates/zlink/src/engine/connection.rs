@@ -534,6 +534,12 @@ impl Connection {
 
     // --- the end ---
 
+    /// Ends our direction: the peer reads what was written, then the end.
+    pub(super) fn end_writing(&self) {
+        // Fails only if the peer has closed.
+        let _ = shutdown(&self.fd, Shutdown::Write);
+    }
+
     /// Ends the connection for good, on the I/O thread: nobody writes or reads it afterwards. What the peer
     /// did not get in full is back in the pipe.
     pub(super) fn take_down(&self) {

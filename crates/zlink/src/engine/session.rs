@@ -34,6 +34,8 @@ use crate::monitor::{EventKind, MonitorHub};
 use crate::reactor::{Interest, TimerId};
 use crate::transport::{Accepted, Endpoint, Target, finish_connect, peer_names, start_connect};
 
+/// How long a peer may take to close an `ipc` connection whose other direction has ended.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// The ZMTP 1.0 frame of a subscription to everything.
 const V1_SUBSCRIBE_TO_ALL: &[u8] = &[2, 0, 1];
 
@@ -118,6 +120,8 @@ pub(super) struct Session {
     batch_timer: Option<TimerId>,
     /// The socket has done with the pipe.
     closing: bool,
+    /// Our direction of the connection is ended; the peer's is awaited.
+    half_closed: bool,
     ever_connected: bool,
 }
 
@@ -156,6 +160,7 @@ impl Session {
             linger_timer: None,
             batch_timer: None,
             closing: false,
+            half_closed: false,
             ever_connected: false,
         }
     }
@@ -486,6 +491,7 @@ impl Session {
                 if readable || hangup {
                     connection.read_by_io_thread(hangup);
                     self.note_ping(&connection, thread);
+                    self.discard_late_input(&connection);
                 }
                 if writable { self.write(true, thread) } else { true }
             }
@@ -533,14 +539,14 @@ impl Session {
         let Phase::Running { connection, .. } = &self.phase else { return true };
         let turn = connection.write_turn(writable);
         thread.after_write(self.handle.key, turn);
-        !self.is_flushed()
+        !self.is_flushed() || self.say_goodbye(thread)
     }
 
     pub(super) fn write_with_token(&mut self, thread: &mut Thread) -> bool {
         let Phase::Running { connection, .. } = &self.phase else { return true };
         let turn = connection.write_with_token();
         thread.after_write(self.handle.key, turn);
-        !self.is_flushed()
+        !self.is_flushed() || self.say_goodbye(thread)
     }
 
     /// Looks at a stream that its producer writes.
@@ -651,7 +657,8 @@ impl Session {
             Some(side) if self.ever_connected => self.port.inbox.post(News::Disconnected(side.id)),
             _ => {}
         }
-        if self.closing && self.pipe.as_ref().is_none_or(|side| side.out.is_empty()) {
+        let done = self.half_closed || self.pipe.as_ref().is_none_or(|side| side.out.is_empty());
+        if self.closing && done {
             return false;
         }
         self.retry_later(&Errno::CONNRESET.into(), thread)
@@ -662,13 +669,44 @@ impl Session {
     /// The socket has done with the pipe. What is in it is written for at most the linger time.
     pub(super) fn close(&mut self, linger: Option<Duration>, thread: &mut Thread) -> bool {
         self.closing = true;
-        if linger == Some(Duration::ZERO) || self.is_flushed() {
+        if linger == Some(Duration::ZERO) {
             return false;
+        }
+        if self.is_flushed() {
+            return self.say_goodbye(thread);
         }
         if let Some(linger) = linger {
             self.linger_timer = Some(thread.set_timer(linger, TimerKey::Linger(self.handle.key)));
         }
         self.write(false, thread)
+    }
+
+    /// Ends our direction of an `ipc` connection and gives the peer time to read what lies in the kernel and
+    /// to close. Returns whether the session lives on for that.
+    ///
+    /// Were the socket closed at once, the peer would be told of a hang-up at once, and libzmq, if it has
+    /// stopped reading at its high-water mark, takes that for an error and drops what it has not read. TCP
+    /// reports no hang-up before its data.
+    fn say_goodbye(&mut self, thread: &mut Thread) -> bool {
+        let (Phase::Running { connection, .. }, Some(side)) = (&self.phase, &self.pipe) else { return false };
+        if !self.name.starts_with("ipc:") {
+            return false;
+        }
+        if !std::mem::replace(&mut self.half_closed, true) {
+            connection.end_writing();
+            side.inward.clear();
+            connection.resume();
+            thread.set_timer(GOODBYE, TimerKey::Linger(self.handle.key));
+        }
+        true
+    }
+
+    /// Drops what a peer still sends to a socket that is closed, so that its end is seen behind it.
+    fn discard_late_input(&self, connection: &Connection) {
+        if let Some(side) = self.pipe.as_ref().filter(|_| self.half_closed) {
+            side.inward.clear();
+            connection.resume();
+        }
     }
 
     /// Whether the session is closing and has nothing left to write.

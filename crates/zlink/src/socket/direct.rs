@@ -248,7 +248,7 @@ impl Core {
 
     /// Reads what has arrived on leased connections, for a caller that does not wait. Returns whether there
     /// was something.
-    pub(super) fn look_at_leased(&mut self) -> bool {
+    pub(super) fn look_at_leased(&mut self, inbox: &Inbox) -> bool {
         let Some(holder) = self.direct.holder.clone() else { return false };
         if self.direct.leases.is_empty() {
             return false;
@@ -259,6 +259,9 @@ impl Core {
         for at in (0..self.direct.leases.len()).rev() {
             let index = self.direct.leases[at].0;
             any |= self.read_directly(&holder, index) == ReadTurn::Data;
+        }
+        if any {
+            inbox.nudge_sleepers();
         }
         any
     }

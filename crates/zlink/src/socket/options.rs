@@ -75,7 +75,7 @@ impl Socket {
                 action.write_int(out, i32::try_from(topics).unwrap_or(i32::MAX))
             }
             SocketAction::Events => {
-                let Readiness { readable, writable } = core.readiness();
+                let Readiness { readable, writable } = core.readiness(&self.inbox);
                 core.close_refused(&self.inbox);
                 let events = if readable { POLLIN } else { 0 } | if writable { POLLOUT } else { 0 };
                 action.write_int(out, events)
