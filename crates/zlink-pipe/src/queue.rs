@@ -147,8 +147,6 @@ struct State {
     granted: bool,
     /// The last holder of the writer token gave it back with something still in hand.
     paused: bool,
-    /// Whoever held the writer token last left entries behind that he had taken.
-    unwritten: bool,
     /// The consumer knows that there is something to take.
     told: bool,
     ended: bool,
@@ -186,7 +184,6 @@ impl Queue {
                 writer: Writer::Detached,
                 granted: false,
                 paused: false,
-                unwritten: false,
                 told: false,
                 ended: false,
                 streaming: false,
@@ -514,7 +511,7 @@ impl Queue {
         if moved || matches!(state.writer, Writer::Busy | Writer::Blocked) {
             return Watch::Progress;
         }
-        if state.has_unwritten() && state.writer == Writer::Idle {
+        if !state.is_empty() && state.writer == Writer::Idle {
             state.take_token();
             return Watch::Stalled;
         }
@@ -581,16 +578,9 @@ impl State {
             || (self.config.batch_messages != 0 && self.messages >= self.config.batch_messages)
     }
 
-    /// Whether there is anything for a writer to do.
-    #[inline]
-    fn has_unwritten(&self) -> bool {
-        self.unwritten || !self.is_empty()
-    }
-
     #[inline]
     fn take_token(&mut self) {
         self.writer = Writer::Busy;
-        self.unwritten = false;
     }
 
     #[inline]
@@ -620,7 +610,7 @@ impl State {
                 None => !self.streaming,
                 Some(gather) => !gather,
             }
-            && !self.has_unwritten();
+            && self.is_empty();
         if may {
             self.take_token();
             self.granted = true;
