@@ -170,15 +170,19 @@ fn latency(local: Library, remote: Library) {
 
 fn throughput(local: Library, remote: Library) {
     for endpoint in endpoints() {
-        let arguments = [endpoint.as_str(), "64", "20000"];
-        let receiver = Running::start(&local.program("local_thr"), &arguments);
-        let sender = Running::start(&remote.program("remote_thr"), &arguments);
-        sender.finish();
-        let written = receiver.finish();
-        assert!(number(&written, "message size:") == 64.0, "{written}");
-        assert!(number(&written, "message count:") == 20_000.0, "{written}");
-        assert!(number(&written, "mean throughput:") > 0.0, "{written}");
+        throughput_over(&endpoint, local, remote);
     }
+}
+
+fn throughput_over(endpoint: &str, local: Library, remote: Library) {
+    let arguments = [endpoint, "64", "20000"];
+    let receiver = Running::start(&local.program("local_thr"), &arguments);
+    let sender = Running::start(&remote.program("remote_thr"), &arguments);
+    sender.finish();
+    let written = receiver.finish();
+    assert!(number(&written, "message size:") == 64.0, "{written}");
+    assert!(number(&written, "message count:") == 20_000.0, "{written}");
+    assert!(number(&written, "mean throughput:") > 0.0, "{written}");
 }
 
 #[test]
@@ -235,9 +239,12 @@ fn proxy_thr_runs_over_our_library() {
     assert!(number(&written, "mean throughput:") > 0.0, "{written}");
 }
 
-/// The other direction of the comparison: what the tests above demand, libzmq meets too.
+/// The other direction of the comparison: what the tests above demand, libzmq meets too. Except for streams over
+/// ipc: a libzmq receiver that has stopped reading at its high-water mark drops the rest of what a libzmq sender
+/// sent before it closed, in some of the runs.
 #[test]
 fn the_programs_run_over_libzmq() {
     latency(Libzmq, Libzmq);
-    throughput(Libzmq, Libzmq);
+    let [tcp, _] = endpoints();
+    throughput_over(&tcp, Libzmq, Libzmq);
 }

@@ -10,6 +10,8 @@ pub const UNSUBSCRIBE: i32 = 7;
 pub const LINGER: i32 = 17;
 /// `ZMQ_RECONNECT_IVL`, in milliseconds.
 pub const RECONNECT_IVL: i32 = 18;
+/// `ZMQ_MAXMSGSIZE`, in bytes, an `int64_t`; -1: no limit.
+pub const MAXMSGSIZE: i32 = 22;
 /// `ZMQ_SNDHWM`, in messages.
 pub const SNDHWM: i32 = 23;
 /// `ZMQ_RCVHWM`, in messages.

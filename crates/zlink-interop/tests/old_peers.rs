@@ -461,9 +461,18 @@ fn what_an_old_publisher_sends_unasked_is_filtered() {
 
 #[test]
 fn a_1_0_subscriber_gets_everything_since_it_never_says_what_it_wants() {
+    a_1_0_subscriber_gets_everything(-1);
+}
+
+#[test]
+fn a_1_0_subscriber_gets_everything_from_a_publisher_that_takes_no_message_itself() {
+    a_1_0_subscriber_gets_everything(0);
+}
+
+fn a_1_0_subscriber_gets_everything(longest_accepted: i64) {
     everywhere(
         Xpub,
-        |_| {},
+        |node| node.set(option::MAXMSGSIZE, &longest_accepted.to_ne_bytes()),
         |node| {
             assert_eq!(node.recv(), [[1]], "the subscription it would have sent");
             for message in messages() {

@@ -18,6 +18,7 @@ over_tcp_and_ipc! {
     reading_goes_on_each_time_a_full_queue_drains,
     reading_goes_on_for_a_receiver_that_never_blocks,
     reading_goes_on_for_a_receiver_that_polls_the_descriptor,
+    a_socket_that_only_looks_reads_no_more_than_its_marks,
     bytes_cut_anywhere_make_the_same_messages,
     a_large_message_that_arrives_in_pieces_is_whole,
     a_ping_is_answered_while_nobody_receives,
@@ -119,6 +120,20 @@ fn reading_goes_on_for_a_receiver_that_polls_the_descriptor(transport: Transport
     }
 }
 
+#[test]
+fn a_watched_descriptor_tells_of_what_was_sent_before_the_bind() {
+    let context = Context::new();
+    let push = connected(&context, SocketType::Push, "inproc://late");
+    push.send("early").expect("send");
+    let pull = socket(&context, SocketType::Pull);
+    // A watcher asks first, and from then on whenever the descriptor says so.
+    pull.fd().expect("descriptor");
+    assert!(!pull.readiness().expect("readiness").readable);
+    pull.bind("inproc://late").expect("bind");
+    wait_until_readable(&pull);
+    assert!(pull.readiness().expect("readiness").readable);
+}
+
 /// Waits until the socket's descriptor is readable, which its file in `/proc` tells without unsafe code.
 fn wait_until_readable(socket: &Socket) {
     let path = format!("/proc/self/fdinfo/{}", socket.fd().expect("descriptor"));
@@ -131,6 +146,41 @@ fn wait_until_readable(socket: &Socket) {
         }
         assert!(Instant::now() < deadline, "never readable");
         thread::yield_now();
+    }
+}
+
+fn a_socket_that_only_looks_reads_no_more_than_its_marks(transport: Transport) {
+    const LOOKS: usize = 10_000;
+    const TOO_MUCH: usize = 64 << 20;
+    let context = Context::new();
+    let rep = socket(&context, SocketType::Rep);
+    rep.set_receive_hwm(5).expect("option");
+    rep.bind(transport.wildcard()).expect("bind");
+    let endpoint = rep.last_endpoint().expect("endpoint");
+    let mut peers: Vec<_> = (0..3).map(|_| RawPeer::connect(&endpoint, SocketType::Dealer)).collect();
+    // Once a call has waited for a message, the socket reads its connections itself.
+    let (tell, told) = channel();
+    let waiting = thread::spawn(move || {
+        tell.send(rustix::thread::gettid()).expect("main thread");
+        (rep.recv().expect("request"), rep)
+    });
+    wait_until_asleep(told.recv().expect("thread"));
+    let request = body(0, 16 * 1024);
+    peers[0].send(&[b"", &request]);
+    let (_, rep) = waiting.join().expect("receiver");
+    // Now it owes a reply. However often it looks, what more comes must stay with the peers.
+    let bytes = [frame(true, b""), frame(false, &request)].concat();
+    let mut written = [0; 3];
+    for look in 0..LOOKS {
+        let (peer, written) = (&mut peers[look % 3], &mut written[look % 3]);
+        *written += peer.write_now(&bytes[*written % bytes.len()..]);
+        assert!(!rep.readiness().expect("readiness").readable, "it owes a reply");
+    }
+    assert!(written.iter().sum::<usize>() < TOO_MUCH, "{written:?} bytes that nobody received");
+    // And as it goes on, nothing of it is missing.
+    for _ in 0..written.iter().map(|written| written / bytes.len()).sum() {
+        rep.send("").expect("reply");
+        assert_eq!(*rep.recv().expect("request"), request);
     }
 }
 

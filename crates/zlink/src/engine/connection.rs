@@ -81,7 +81,7 @@ struct ReadState {
     ready: VecDeque<Entry>,
     notices: Vec<Notice>,
     lease: Option<Arc<LeaseHolder>>,
-    /// The socket's queue is full; nobody watches for input until it has room.
+    /// The socket's queue is full; nobody watches for input, with a lease or without, until it has room.
     paused: bool,
     dead: bool,
 }
@@ -352,9 +352,13 @@ impl Connection {
     fn read_turn(&self, state: &mut ReadState, by: Holder) -> ReadTurn {
         let mut any = false;
         for _ in 0..READS_PER_TURN {
-            if by == Holder::IoThread && self.inward.room() == 0 {
+            if self.inward.room() == 0 {
                 state.paused = true;
-                self.watch_for(|interest| interest.readable = false);
+                match by {
+                    Holder::IoThread => self.watch_for(|interest| interest.readable = false),
+                    // The holder's set would report the socket without end.
+                    Holder::Producer => self.drop_lease(state),
+                }
                 break;
             }
             let fd = &self.fd;
@@ -421,6 +425,13 @@ impl Connection {
         }
     }
 
+    /// Subscribes on behalf of a peer that cannot do it itself, before anybody reads.
+    pub(super) fn subscribe_to_all(&self) {
+        let subscription = Entry::message(&mut Body::Slice(&[1]));
+        // Nobody is woken: the socket does not know of the pipe yet.
+        let _ = self.inward.push_entries(&mut VecDeque::from([subscription]));
+    }
+
     /// Decodes bytes that arrived behind the handshake, before anybody else reads.
     pub(super) fn feed(&self, bytes: &[u8]) {
         let mut guard = lock(&self.read);
@@ -471,10 +482,11 @@ impl Connection {
     }
 
     /// Gives the right to read to an application thread that is about to wait on `holder`'s set, where the
-    /// socket will be reported under `token`. Returns false if the connection is down.
+    /// socket will be reported under `token`. Returns false if the connection is down, or its queue full: the
+    /// I/O thread goes on with it once there is room.
     pub(crate) fn lease(&self, holder: &Arc<LeaseHolder>, token: u64) -> bool {
         let mut state = lock(&self.read);
-        if state.dead {
+        if state.dead || (state.paused && self.inward.room() == 0) {
             return false;
         }
         if let Some(current) = &state.lease {

@@ -36,8 +36,6 @@ use crate::transport::{Accepted, Endpoint, Target, finish_connect, peer_names, s
 
 /// How long a peer may take to close an `ipc` connection whose other direction has ended.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// The ZMTP 1.0 frame of a subscription to everything.
-const V1_SUBSCRIBE_TO_ALL: &[u8] = &[2, 0, 1];
 
 /// A socket as its endpoints see it.
 pub(crate) struct Port {
@@ -421,13 +419,11 @@ impl Session {
         }
         // A 1.0 subscriber does not say what it wants: it filters for itself.
         let publisher = matches!(config.socket_type, SocketType::Pub | SocketType::Xpub);
-        let unasked = if publisher && peer.version == (1, 0) && peer.socket_type.is_none() {
-            V1_SUBSCRIBE_TO_ALL
-        } else {
-            b""
-        };
-        // Before anybody else can read: these bytes come first.
-        connection.feed(unasked);
+        let unasked = publisher && peer.version == (1, 0) && peer.socket_type.is_none();
+        // Before anybody else can read: this comes first.
+        if unasked {
+            connection.subscribe_to_all();
+        }
         connection.feed(rest);
         self.handle.set_connection(Some(Arc::clone(&connection)));
         // From here on the pipe has a connection, and this thread its writer token.
@@ -450,7 +446,7 @@ impl Session {
             // The socket was closed during the handshake, and knows nothing of a pipe to close.
             return false;
         }
-        if !unasked.is_empty() || !rest.is_empty() {
+        if unasked || !rest.is_empty() {
             // News of what was fed came before that of the pipe, to nobody.
             self.port.inbox.post(News::Readable(side_id));
         }

@@ -226,7 +226,10 @@ impl Core {
             self.direct.stale = false;
             return;
         }
+        let all = connections.len();
         connections.retain(|(index, connection)| connection.lease(holder, *index as u64));
+        // One whose queue is full gives none now.
+        self.direct.stale = connections.len() < all;
         self.direct.leases = connections;
     }
 

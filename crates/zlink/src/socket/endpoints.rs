@@ -69,6 +69,7 @@ impl Socket {
                 self.context.bind_inproc(name, end)?;
                 // Connects that waited for the name have posted news already.
                 self.take_news(&mut core)?;
+                self.inbox.nudge_watcher();
                 (parsed.to_string(), RecordKind::BoundInproc)
             }
             Endpoint::Tcp(_) | Endpoint::Ipc(_) => {

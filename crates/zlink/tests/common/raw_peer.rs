@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
-use rustix::net::sockopt;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, sockopt};
 use zlink_zmtp::handshake::DEFAULT_MAX_COMMAND_SIZE;
 use zlink_zmtp::{Handshake, HandshakeConfig, SocketType};
 
@@ -225,6 +226,15 @@ impl RawPeer {
 
     pub fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("write");
+    }
+
+    /// Writes what the kernel takes at once.
+    pub fn write_now(&mut self, bytes: &[u8]) -> usize {
+        match rustix::net::send(&self.stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(n) => n,
+            Err(Errno::AGAIN) => 0,
+            Err(errno) => panic!("write: {errno}"),
+        }
     }
 
     pub fn send(&mut self, parts: &[&[u8]]) {
