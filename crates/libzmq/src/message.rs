@@ -130,30 +130,35 @@ unsafe fn seen_at<'a>(place: *const MessageMemory) -> Result<&'a MessageMemory> 
     Ok(unsafe { &*place })
 }
 
-/// Makes a message at `place`, over whatever is there.
+/// Makes a message at `place`, over whatever is there. In place: moving it there would cost more than making it.
 ///
 /// # Safety
 ///
 /// `place` is null or valid for writes of a `zmq_msg_t`.
 #[inline]
-unsafe fn init(place: *mut MessageMemory, make: impl FnOnce() -> Result<Message>) -> c_int {
+unsafe fn init(place: *mut MessageMemory, fill: impl FnOnce(&mut Message) -> Result<()>) -> c_int {
     call(-1, || {
         if place.is_null() || !place.is_aligned() {
             return Err(Failure(libc::EFAULT));
         }
-        // SAFETY: not null, and the caller's word.
-        unsafe { place.write(MessageMemory::new(make()?)) };
+        // SAFETY: not null, and the caller's word; a message that could not be filled is none.
+        unsafe {
+            place.write(MessageMemory::new(Message::new()));
+            fill(&mut (*place).message)
+                .inspect_err(|_| Message::close_at(ptr::addr_of_mut!((*place).message)))?;
+        }
         Ok(0)
     })
 }
 
-/// A message of `size` bytes for the caller to write.
+/// Makes `message` one of `size` bytes for the caller to write.
 #[inline]
-fn sized(size: usize) -> Result<Message> {
+fn resize(message: &mut Message, size: usize) -> Result<()> {
     if size < FALLIBLE_FROM {
         // SAFETY: the memory is C's from here on, which knows no such thing as uninitialised memory; what of it is
         // sent is what the caller left there.
-        return Ok(unsafe { Message::uninitialised(size) });
+        unsafe { message.assign_uninitialised(size) };
+        return Ok(());
     }
     let mut bytes = Vec::<u8>::new();
     bytes.try_reserve_exact(size).map_err(|_| Failure(libc::ENOMEM))?;
@@ -162,7 +167,8 @@ fn sized(size: usize) -> Result<Message> {
     unsafe {
         bytes.set_len(size);
     }
-    Ok(Message::from(bytes))
+    *message = Message::from(bytes);
+    Ok(())
 }
 
 /// `zmq_msg_init`.
@@ -173,7 +179,7 @@ fn sized(size: usize) -> Result<Message> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init(message: *mut MessageMemory) -> c_int {
     // SAFETY: the caller's.
-    unsafe { init(message, || Ok(Message::new())) }
+    unsafe { init(message, |_| Ok(())) }
 }
 
 /// `zmq_msg_init_size`.
@@ -184,7 +190,7 @@ pub unsafe extern "C" fn zmq_msg_init(message: *mut MessageMemory) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_size(message: *mut MessageMemory, size: usize) -> c_int {
     // SAFETY: the caller's.
-    unsafe { init(message, || sized(size)) }
+    unsafe { init(message, |message| resize(message, size)) }
 }
 
 /// `zmq_msg_init_buffer`: a message with a copy of the caller's bytes.
@@ -200,11 +206,11 @@ pub unsafe extern "C" fn zmq_msg_init_buffer(
 ) -> c_int {
     // SAFETY: the caller's.
     unsafe {
-        init(message, || {
+        init(message, |message| {
             let bytes = input(data, size)?;
-            let mut copy = sized(size)?;
-            ptr::copy_nonoverlapping(bytes.as_ptr(), copy.data_ptr(), bytes.len());
-            Ok(copy)
+            resize(message, size)?;
+            ptr::copy_nonoverlapping(bytes.as_ptr(), message.data_ptr(), bytes.len());
+            Ok(())
         })
     }
 }
@@ -226,9 +232,10 @@ pub unsafe extern "C" fn zmq_msg_init_data(
 ) -> c_int {
     // SAFETY: the caller's.
     unsafe {
-        init(message, || {
+        init(message, |message| {
             input(data, size)?;
-            Ok(Message::from_foreign(data, size, release, hint))
+            *message = Message::from_foreign(data, size, release, hint);
+            Ok(())
         })
     }
 }

@@ -138,22 +138,26 @@ impl Message {
         Message::from(buf)
     }
 
-    /// A message of `len` bytes whose values are unspecified, to be written by the caller.
+    /// Makes this message one of `len` bytes whose values are unspecified, to be written by the caller.
     ///
     /// The bytes are not initialised memory to Rust; this exists for the C interface, whose callers fill
-    /// the body through a pointer.
+    /// the body through a pointer. In place, since the C interface knows where the message is to stand: moving
+    /// it there would cost more than making it.
     ///
     /// # Safety
     ///
     /// Every byte is written before it is read.
-    pub unsafe fn uninitialised(len: usize) -> Self {
+    #[inline]
+    pub unsafe fn assign_uninitialised(&mut self, len: usize) {
         if len <= INLINE {
-            return Message::inline_zeros(len);
+            self.release_body();
+            self.kind = Kind::Inline;
+            self.body.inline = [0; INLINE];
+            self.inline_len = len as u8;
+            return;
         }
-        let mut buf = BufMut::with_capacity(len);
-        // SAFETY: the caller writes the bytes before they are read.
-        unsafe { buf.advance(len) };
-        Message::from(buf)
+        let (owner, data) = BufMut::with_capacity(len).freeze().into_parts();
+        self.assign_outside(data, len, owner);
     }
 
     /// A copy of `bytes`.
@@ -370,8 +374,11 @@ impl Message {
 
     /// Attaches the properties of the connection that the message came from.
     #[inline]
-    pub fn set_properties(&mut self, properties: Option<Arc<Properties>>) {
-        self.properties = properties;
+    pub fn set_properties(&mut self, properties: Option<&Arc<Properties>>) {
+        // Who receives into the same message again and again finds them there: no need to count.
+        if self.properties.as_ref().map(Arc::as_ptr) != properties.map(Arc::as_ptr) {
+            self.properties = properties.cloned();
+        }
     }
 
     /// Whether the memory at `this` holds a message, as far as its kind tells.

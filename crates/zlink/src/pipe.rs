@@ -269,7 +269,7 @@ impl PipeEnd {
                 if !self.cursor.next_into(slot) {
                     return false;
                 }
-                slot.set_properties(Some(Arc::clone(&self.peer.properties)));
+                slot.set_properties(Some(&self.peer.properties));
                 slot.more()
             }
             Sink::Slice { .. } => {

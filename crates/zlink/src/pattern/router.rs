@@ -262,7 +262,7 @@ impl Pattern for Router {
             Sink::Message(slot) => {
                 let mut message = name.cloned().unwrap_or_default();
                 message.set_more(true);
-                message.set_properties(pipes.get(pipe).map(|end| end.peer.properties.clone()));
+                message.set_properties(pipes.get(pipe).map(|end| &end.peer.properties));
                 **slot = message;
             }
             Sink::Slice { .. } => sink.copy(name.map(Message::as_slice).unwrap_or_default()),
