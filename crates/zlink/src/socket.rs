@@ -123,6 +123,7 @@ impl Socket {
     }
 
     /// Locks the socket for a call: it must be open and its context not ending; news is taken in.
+    #[inline(always)]
     fn enter(&self) -> Result<MutexGuard<'_, Core>> {
         let mut core = self.lock();
         if core.closed {
@@ -146,6 +147,7 @@ impl Socket {
     }
 
     /// Takes in the news. Fails if the context is ending.
+    #[cold]
     fn take_news(&self, core: &mut Core) -> Result<()> {
         if core.closed {
             return Err(Error::Closed);

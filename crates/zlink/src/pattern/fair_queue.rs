@@ -35,7 +35,7 @@ impl FairQueue {
     }
 
     /// The pipe that the next part comes from.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next_pipe(&mut self, pipes: &mut Pipes) -> Option<usize> {
         while let Some(&pipe) = self.active.get(self.current) {
             if pipes.has_input(pipe) {
@@ -48,7 +48,7 @@ impl FairQueue {
     }
 
     /// Receives one part. Returns the pipe it came from and whether another follows.
-    #[inline]
+    #[inline(always)]
     pub(super) fn receive(
         &mut self,
         pipes: &mut Pipes,
@@ -61,7 +61,7 @@ impl FairQueue {
     }
 
     /// Notes that a part was read from, or dropped at, the pipe that `next_pipe` named.
-    #[inline]
+    #[inline(always)]
     pub(super) fn passed(&mut self, pipes: &mut Pipes, more: bool) {
         if more {
             return;

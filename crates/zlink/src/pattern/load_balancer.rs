@@ -44,7 +44,7 @@ impl LoadBalancer {
 
     /// Sends one part. Returns the pipe it went to, or `None` if it was dropped with the rest of a message
     /// whose pipe is gone.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(
         &mut self,
         pipes: &mut Pipes,
