@@ -55,11 +55,6 @@ impl Cursor {
         queue.take(&mut self.batch, &mut self.spent, credit)
     }
 
-    /// Adds an entry read directly, behind what is at hand.
-    pub fn push(&mut self, entry: Entry) {
-        self.batch.push_back(entry);
-    }
-
     /// The messages read since credit was last returned; the caller returns it now.
     #[inline]
     pub fn take_credit(&mut self) -> usize {
@@ -70,11 +65,6 @@ impl Cursor {
     #[inline]
     pub fn uncredited(&self) -> usize {
         self.read
-    }
-
-    /// A buffer that has been read to its end, if its owner wants it back.
-    pub fn spent(&mut self) -> Option<Buf> {
-        self.spent.pop()
     }
 
     // Inlined without fail, here and below: a `Front` passed through memory is stored in small pieces and loaded in

@@ -15,20 +15,18 @@
 //! A queue whose consumer is a socket (in-process, or the inward direction of a connection) stays Detached:
 //! its consumer takes entries whenever it likes.
 
+mod state;
+mod token;
+
 use std::collections::VecDeque;
 
-use crate::buf::{Buf, BufMut};
-use crate::entry::{Chunk, Entry, MAX_HEADER, Position, encode_header};
+use crate::CHUNK_SIZE;
+use crate::buf::Buf;
+use crate::entry::Entry;
 use crate::staging::{Body, Staging};
 use crate::sync::{Mutex, lock};
-use crate::{BY_REFERENCE, CHUNK_SIZE};
-
-/// First chunk of a pipe, in bytes: an idle connection costs no more.
-const FIRST_CHUNK: usize = 1024;
-/// A watched producer that gathers at least this part of a batch between two looks is left to go on.
-const WORTH_WAITING: usize = 4;
-/// Emptied chunks kept for reuse.
-const SPARE: usize = 2;
+use state::State;
+pub use token::{Holder, Release, Watch, Writer};
 
 /// Limits and batching of a queue.
 #[derive(Clone, Copy, Debug)]
@@ -60,19 +58,6 @@ impl Default for QueueConfig {
     }
 }
 
-/// Who may drain the queue to a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Writer {
-    /// Nobody: there is no connection.
-    Detached,
-    /// Whoever comes first.
-    Idle,
-    /// The holder of the token.
-    Busy,
-    /// Nobody until the connection takes bytes again.
-    Blocked,
-}
-
 /// What became of a push, and what the producer must do now. A producer that was given the writer token asks
 /// [`Queue::confirm`] before it uses it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,75 +78,6 @@ pub enum Pushed {
     Full,
 }
 
-/// Who holds the writer token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Holder {
-    /// The producer's thread.
-    Producer,
-    /// An I/O thread.
-    IoThread,
-}
-
-/// What the holder of the writer token learns when it returns credit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[must_use]
-pub struct Release {
-    /// More has gathered; the token was not given back.
-    pub more: bool,
-    /// How many bytes have gathered.
-    pub gathered: usize,
-    /// A stream is on: more is likely to come at once.
-    pub streaming: bool,
-    /// The producer waits for room, and there is some: tell it.
-    pub unblocked: bool,
-}
-
-/// What a look at a watched stream found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use]
-pub enum Watch {
-    /// The stream is over and everything is written; the watch is ended.
-    Over,
-    /// The producer drains the queue itself: look again later.
-    Progress,
-    /// Something lies there that the producer has not written since the last look; the caller now holds
-    /// the writer token.
-    Stalled,
-}
-
-struct State {
-    entries: VecDeque<Entry>,
-    /// The chunk at the tail that still takes frames, and the messages in it.
-    open: Option<BufMut>,
-    open_messages: usize,
-    next_chunk: usize,
-    spare: Vec<BufMut>,
-    /// Bytes and messages gathered: in `entries` and `open`.
-    bytes: usize,
-    messages: usize,
-    /// Messages in the queue or with the consumer, not yet credited.
-    in_flight: usize,
-    producer_blocked: bool,
-    writer: Writer,
-    /// The producer holds the writer token and has not confirmed it.
-    granted: bool,
-    /// The last holder of the writer token gave it back with something still in hand.
-    paused: bool,
-    /// The consumer knows that there is something to take.
-    told: bool,
-    ended: bool,
-    /// A stream is on: gather rather than write each message.
-    streaming: bool,
-    /// A watcher looks at the queue from time to time: it need not be woken.
-    watched: bool,
-    /// Batches the producer wrote itself, and how many the watcher has seen.
-    flushes: u64,
-    flushes_seen: u64,
-    /// Bytes gathered when the watcher last looked.
-    bytes_seen: usize,
-    config: QueueConfig,
-}
-
 /// One direction of a pipe. See the module's drawing for the states of its writer token.
 pub struct Queue {
     state: Mutex<State>,
@@ -170,30 +86,7 @@ pub struct Queue {
 impl Queue {
     /// An empty queue without a connection.
     pub fn new(config: QueueConfig) -> Self {
-        Queue {
-            state: Mutex::new(State {
-                entries: VecDeque::new(),
-                open: None,
-                open_messages: 0,
-                next_chunk: FIRST_CHUNK,
-                spare: Vec::new(),
-                bytes: 0,
-                messages: 0,
-                in_flight: 0,
-                producer_blocked: false,
-                writer: Writer::Detached,
-                granted: false,
-                paused: false,
-                told: false,
-                ended: false,
-                streaming: false,
-                watched: false,
-                flushes: 0,
-                flushes_seen: 0,
-                bytes_seen: 0,
-                config,
-            }),
-        }
+        Queue { state: Mutex::new(State::new(config)) }
     }
 
     // --- producer ---
@@ -329,196 +222,15 @@ impl Queue {
         Taken { ended: empty && state.ended, unblocked }
     }
 
-    /// Whether there is something to take. If there is not, the next push asks for a wake-up.
-    pub fn has_entries(&self) -> bool {
-        let mut state = lock(&self.state);
-        let some = !state.is_empty();
-        if !some {
-            state.told = false;
-        }
-        some
-    }
-
     /// Whether the producer ended the queue.
     pub fn is_ended(&self) -> bool {
         lock(&self.state).ended
-    }
-
-    /// Whether the producer ended the queue and everything has been taken.
-    pub fn is_over(&self) -> bool {
-        let state = lock(&self.state);
-        state.ended && state.is_empty()
     }
 
     /// Returns credit for `messages` messages that were read. Returns whether the producer waits for room
     /// and there is enough now.
     pub fn credit(&self, messages: usize) -> bool {
         lock(&self.state).credit(messages)
-    }
-
-    // --- a connection as consumer: the writer token ---
-
-    /// Gives the queue a connection; the caller holds the writer token.
-    pub fn attach(&self) {
-        let mut state = lock(&self.state);
-        debug_assert_eq!(state.writer, Writer::Detached);
-        state.writer = Writer::Busy;
-        state.told = true;
-    }
-
-    /// Takes the writer token if nobody holds it.
-    pub fn acquire(&self) -> bool {
-        let mut state = lock(&self.state);
-        let free = matches!(state.writer, Writer::Idle | Writer::Blocked);
-        if free {
-            state.take_token();
-        }
-        free
-    }
-
-    /// Takes the writer token if nobody holds it and the connection takes bytes, as far as is known.
-    pub fn acquire_idle(&self) -> bool {
-        let mut state = lock(&self.state);
-        let free = state.writer == Writer::Idle;
-        if free {
-            state.take_token();
-        }
-        free
-    }
-
-    /// Takes the writer token for the producer if something has gathered that it may write.
-    pub fn acquire_to_flush(&self) -> bool {
-        let mut state = lock(&self.state);
-        let take = state.config.direct && state.writer == Writer::Idle && !state.is_empty();
-        if take {
-            state.grant_to_flush();
-        }
-        take
-    }
-
-    /// Takes the writer token if nobody holds it and something has gathered, or its last holder
-    /// [paused](Self::pause).
-    pub fn acquire_gathered(&self) -> bool {
-        let mut state = lock(&self.state);
-        let take = state.writer == Writer::Idle && (state.paused || !state.is_empty());
-        if take {
-            state.writer = Writer::Busy;
-            state.paused = false;
-        } else if state.writer == Writer::Idle {
-            state.told = false;
-        }
-        take
-    }
-
-    /// The token's state.
-    pub fn writer(&self) -> Writer {
-        lock(&self.state).writer
-    }
-
-    /// Appends everything that has gathered to `out`. The caller holds the writer token.
-    pub fn take_for_write(&self, out: &mut VecDeque<Entry>, spent: &mut Vec<Buf>) {
-        let mut state = lock(&self.state);
-        state.recycle(spent);
-        state.seal();
-        if out.is_empty() {
-            std::mem::swap(&mut state.entries, out);
-        } else {
-            out.append(&mut state.entries);
-        }
-        state.bytes = 0;
-        state.messages = 0;
-    }
-
-    /// Returns credit for `credit` written messages and the writer token, unless more has gathered. An I/O
-    /// thread also keeps the token while a stream is on, to begin or go on with a watch.
-    pub fn release(&self, by: Holder, credit: usize) -> Release {
-        let mut state = lock(&self.state);
-        let unblocked = state.credit(credit);
-        let more = !state.is_empty();
-        let streaming = state.streaming && state.config.direct;
-        // An I/O thread that has written the gathered part of a stream stays to watch it.
-        let stays = streaming && by == Holder::IoThread;
-        if !more && !stays {
-            state.writer = Writer::Idle;
-            state.told = state.watched;
-        }
-        Release { more, gathered: state.bytes, streaming, unblocked }
-    }
-
-    /// Gives the writer token back although more may have gathered or is still in hand; the caller sees to it
-    /// that somebody comes back by [`acquire_gathered`](Self::acquire_gathered).
-    pub fn pause(&self, credit: usize) -> bool {
-        let mut state = lock(&self.state);
-        state.writer = Writer::Idle;
-        state.paused = true;
-        state.told = true;
-        state.credit(credit)
-    }
-
-    /// Gives the writer token back and leaves what has gathered to gather on; the caller comes back by itself.
-    pub fn leave_gathering(&self) {
-        let mut state = lock(&self.state);
-        state.writer = Writer::Idle;
-        state.told = true;
-    }
-
-    /// Gives the writer token back until the connection takes bytes again.
-    pub fn block(&self, credit: usize) -> bool {
-        let mut state = lock(&self.state);
-        state.writer = Writer::Blocked;
-        state.told = true;
-        state.credit(credit)
-    }
-
-    /// The connection is gone: returns credit for what was fully written and puts the rest back in front.
-    /// The caller holds the writer token.
-    pub fn detach(&self, credit: usize, unwritten: &mut VecDeque<Entry>) -> bool {
-        let mut state = lock(&self.state);
-        state.writer = Writer::Detached;
-        state.granted = false;
-        state.paused = false;
-        state.watched = false;
-        state.streaming = false;
-        while let Some(entry) = unwritten.pop_back() {
-            state.bytes += entry.len();
-            state.messages += entry.messages();
-            state.entries.push_front(entry);
-        }
-        state.credit(credit)
-    }
-
-    /// Starts a watch: the producer drains the queue itself and wakes nobody; the caller looks from time to
-    /// time with [`watch`](Self::watch). Gives the writer token back. Returns whether the producer waits
-    /// for room and there is some.
-    pub fn start_watch(&self, credit: usize) -> bool {
-        let mut state = lock(&self.state);
-        state.watched = true;
-        state.told = true;
-        state.flushes_seen = state.flushes;
-        state.bytes_seen = state.bytes;
-        state.writer = Writer::Idle;
-        state.credit(credit)
-    }
-
-    /// Looks at a watched stream.
-    pub fn watch(&self) -> Watch {
-        let mut state = lock(&self.state);
-        // A producer that will soon have gathered a whole batch is left to write it.
-        let grown = state.bytes.saturating_sub(state.bytes_seen) >= state.config.batch_bytes / WORTH_WAITING;
-        let moved = state.flushes != state.flushes_seen || grown;
-        state.flushes_seen = state.flushes;
-        state.bytes_seen = state.bytes;
-        if moved || matches!(state.writer, Writer::Busy | Writer::Blocked) {
-            return Watch::Progress;
-        }
-        if !state.is_empty() && state.writer == Writer::Idle {
-            state.take_token();
-            return Watch::Stalled;
-        }
-        state.watched = false;
-        state.streaming = false;
-        state.told = false;
-        Watch::Over
     }
 
     /// Drops everything that has gathered. Returns whether the producer waits for room and there is some.
@@ -564,203 +276,6 @@ pub struct Taken {
     pub ended: bool,
     /// The producer waits for room, and there is some: tell it.
     pub unblocked: bool,
-}
-
-impl State {
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.messages == 0 && self.entries.is_empty()
-    }
-
-    #[inline]
-    fn is_batch_complete(&self) -> bool {
-        self.bytes >= self.config.batch_bytes
-            || (self.config.batch_messages != 0 && self.messages >= self.config.batch_messages)
-    }
-
-    #[inline]
-    fn take_token(&mut self) {
-        self.writer = Writer::Busy;
-    }
-
-    #[inline]
-    fn is_full(&self) -> bool {
-        self.config.hwm != 0 && self.in_flight >= self.config.hwm && !self.config.conflate
-    }
-
-    #[inline]
-    fn admit(&mut self) -> Option<Pushed> {
-        if !self.is_full() {
-            return None;
-        }
-        if self.config.direct && self.writer == Writer::Idle && !self.is_empty() {
-            self.grant_to_flush();
-            return Some(Pushed::FlushFirst);
-        }
-        self.producer_blocked = true;
-        Some(Pushed::Full)
-    }
-
-    /// Takes the writer token if the message may be written at once, and counts the message.
-    #[inline]
-    fn may_bypass(&mut self) -> bool {
-        let may = self.config.direct
-            && self.writer == Writer::Idle
-            && match self.config.gather {
-                None => !self.streaming,
-                Some(gather) => !gather,
-            }
-            && self.is_empty();
-        if may {
-            self.take_token();
-            self.granted = true;
-            self.in_flight += 1;
-        }
-        may
-    }
-
-    /// Gives the writer token to the producer, to write what has gathered.
-    fn grant_to_flush(&mut self) {
-        self.writer = Writer::Busy;
-        self.granted = true;
-        self.flushes += 1;
-    }
-
-    #[inline]
-    fn append_one(&mut self, body: &mut Body<'_>) {
-        let len = body.as_slice().len();
-        self.messages += 1;
-        self.in_flight += 1;
-        if len >= BY_REFERENCE {
-            self.seal();
-            let entry = Entry::body(body.take(), false, Position::Whole);
-            self.bytes += entry.len();
-            self.entries.push_back(entry);
-            return;
-        }
-        let mut header = [0; MAX_HEADER];
-        let header_len = encode_header(false, len, &mut header);
-        let open = self.open_with_room(header_len + len);
-        open.extend_from_slice(&header[..header_len]);
-        open.extend_from_slice(body.as_slice());
-        self.open_messages += 1;
-        self.bytes += header_len + len;
-    }
-
-    fn append_staged(&mut self, staging: &mut Staging) {
-        self.messages += 1;
-        self.in_flight += 1;
-        match staging.as_small() {
-            Some(bytes) => {
-                let open = self.open_with_room(bytes.len());
-                open.extend_from_slice(bytes);
-                self.open_messages += 1;
-                self.bytes += bytes.len();
-                staging.clear();
-            }
-            None => {
-                self.seal();
-                for entry in staging.take_entries() {
-                    self.bytes += entry.len();
-                    self.entries.push_back(entry);
-                }
-            }
-        }
-    }
-
-    fn append_entry(&mut self, entry: Entry) {
-        self.seal();
-        self.bytes += entry.len();
-        self.messages += entry.messages();
-        self.in_flight += entry.messages();
-        self.entries.push_back(entry);
-    }
-
-    #[inline]
-    fn open_with_room(&mut self, need: usize) -> &mut BufMut {
-        if self.open.as_ref().is_none_or(|open| open.room() < need) {
-            self.next_open(need);
-        }
-        self.open.get_or_insert_with(|| BufMut::with_capacity(need))
-    }
-
-    #[cold]
-    fn next_open(&mut self, need: usize) {
-        if self.open.is_some() {
-            // The chunk was filled before anybody took it: a stream. Let chunks grow.
-            self.next_chunk = (self.next_chunk * 4).min(CHUNK_SIZE);
-        }
-        self.seal();
-        let size = self.next_chunk.max(need);
-        let reused = self.spare.pop().filter(|spare| spare.capacity() >= size);
-        self.open = Some(reused.unwrap_or_else(|| BufMut::with_capacity(size)));
-    }
-
-    /// Ends the open chunk and queues it.
-    fn seal(&mut self) {
-        if self.open_messages == 0 {
-            return;
-        }
-        if let Some(open) = self.open.take() {
-            let end = open.len();
-            let chunk = Chunk::new(open.freeze(), 0, end, self.open_messages);
-            self.entries.push_back(Entry::whole(chunk));
-            self.open_messages = 0;
-        }
-    }
-
-    #[inline]
-    fn after_append(&mut self) -> Pushed {
-        let may_write = self.writer == Writer::Idle && self.config.direct;
-        if may_write && (self.is_batch_complete() || self.config.gather == Some(false)) {
-            self.grant_to_flush();
-            return Pushed::Write;
-        }
-        if !self.told || self.must_tell_again() { self.tell() } else { Pushed::Queued }
-    }
-
-    /// A consumer that lets messages gather for some time is told again when a batch is complete, if the
-    /// producer may not write it itself.
-    #[inline]
-    fn must_tell_again(&self) -> bool {
-        self.config.gather == Some(true) && !self.config.direct && self.is_batch_complete()
-    }
-
-    #[cold]
-    fn tell(&mut self) -> Pushed {
-        self.told = true;
-        Pushed::Wake
-    }
-
-    #[inline]
-    fn credit(&mut self, messages: usize) -> bool {
-        debug_assert!(messages <= self.in_flight, "more messages credited than were pushed");
-        self.in_flight = self.in_flight.saturating_sub(messages);
-        // Half the mark: a producer that is woken finds room for more than one message.
-        let room = self.config.hwm == 0 || self.in_flight <= self.config.hwm / 2;
-        let unblocked = self.producer_blocked && room;
-        if unblocked {
-            self.producer_blocked = false;
-        }
-        unblocked
-    }
-
-    fn discard(&mut self) {
-        self.entries.clear();
-        self.in_flight = self.in_flight.saturating_sub(self.messages);
-        if let Some(open) = &mut self.open {
-            open.truncate(0);
-        }
-        (self.open_messages, self.messages, self.bytes) = (0, 0, 0);
-    }
-
-    fn recycle(&mut self, spent: &mut Vec<Buf>) {
-        for buf in spent.drain(..) {
-            if self.spare.len() < SPARE && (FIRST_CHUNK..=CHUNK_SIZE).contains(&buf.capacity()) {
-                self.spare.extend(buf.into_mut().ok());
-            }
-        }
-    }
 }
 
 #[cfg(all(test, not(loom)))]

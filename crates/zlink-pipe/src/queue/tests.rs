@@ -1,5 +1,7 @@
 use super::*;
-use crate::{Cursor, Message};
+use crate::buf::BufMut;
+use crate::entry::Chunk;
+use crate::{BY_REFERENCE, Cursor, Message};
 
 fn config(hwm: usize) -> QueueConfig {
     QueueConfig { hwm, ..QueueConfig::default() }

@@ -1,0 +1,271 @@
+//! What a queue's lock guards, and the steps that are taken under it.
+
+use std::collections::VecDeque;
+
+use super::token::Writer;
+use super::{Pushed, QueueConfig};
+use crate::buf::{Buf, BufMut};
+use crate::entry::{Chunk, Entry, MAX_HEADER, Position, encode_header};
+use crate::staging::{Body, Staging};
+use crate::{BY_REFERENCE, CHUNK_SIZE};
+
+/// First chunk of a pipe, in bytes: an idle connection costs no more.
+const FIRST_CHUNK: usize = 1024;
+/// Emptied chunks kept for reuse.
+const SPARE: usize = 2;
+
+/// What the lock of a [`Queue`](super::Queue) guards.
+pub(super) struct State {
+    pub(super) entries: VecDeque<Entry>,
+    /// The chunk at the tail that still takes frames, and the messages in it.
+    pub(super) open: Option<BufMut>,
+    pub(super) open_messages: usize,
+    pub(super) next_chunk: usize,
+    pub(super) spare: Vec<BufMut>,
+    /// Bytes and messages gathered: in `entries` and `open`.
+    pub(super) bytes: usize,
+    pub(super) messages: usize,
+    /// Messages in the queue or with the consumer, not yet credited.
+    pub(super) in_flight: usize,
+    pub(super) producer_blocked: bool,
+    pub(super) writer: Writer,
+    /// The producer holds the writer token and has not confirmed it.
+    pub(super) granted: bool,
+    /// The last holder of the writer token gave it back with something still in hand.
+    pub(super) paused: bool,
+    /// The consumer knows that there is something to take.
+    pub(super) told: bool,
+    pub(super) ended: bool,
+    /// A stream is on: gather rather than write each message.
+    pub(super) streaming: bool,
+    /// A watcher looks at the queue from time to time: it need not be woken.
+    pub(super) watched: bool,
+    /// Batches the producer wrote itself, and how many the watcher has seen.
+    pub(super) flushes: u64,
+    pub(super) flushes_seen: u64,
+    /// Bytes gathered when the watcher last looked.
+    pub(super) bytes_seen: usize,
+    pub(super) config: QueueConfig,
+}
+
+impl State {
+    pub(super) fn new(config: QueueConfig) -> Self {
+        State {
+            entries: VecDeque::new(),
+            open: None,
+            open_messages: 0,
+            next_chunk: FIRST_CHUNK,
+            spare: Vec::new(),
+            bytes: 0,
+            messages: 0,
+            in_flight: 0,
+            producer_blocked: false,
+            writer: Writer::Detached,
+            granted: false,
+            paused: false,
+            told: false,
+            ended: false,
+            streaming: false,
+            watched: false,
+            flushes: 0,
+            flushes_seen: 0,
+            bytes_seen: 0,
+            config,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages == 0 && self.entries.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn is_batch_complete(&self) -> bool {
+        self.bytes >= self.config.batch_bytes
+            || (self.config.batch_messages != 0 && self.messages >= self.config.batch_messages)
+    }
+
+    #[inline]
+    pub(super) fn take_token(&mut self) {
+        self.writer = Writer::Busy;
+    }
+
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.config.hwm != 0 && self.in_flight >= self.config.hwm && !self.config.conflate
+    }
+
+    #[inline]
+    pub(super) fn admit(&mut self) -> Option<Pushed> {
+        if !self.is_full() {
+            return None;
+        }
+        if self.config.direct && self.writer == Writer::Idle && !self.is_empty() {
+            self.grant_to_flush();
+            return Some(Pushed::FlushFirst);
+        }
+        self.producer_blocked = true;
+        Some(Pushed::Full)
+    }
+
+    /// Takes the writer token if the message may be written at once, and counts the message.
+    #[inline]
+    pub(super) fn may_bypass(&mut self) -> bool {
+        let may = self.config.direct
+            && self.writer == Writer::Idle
+            && match self.config.gather {
+                None => !self.streaming,
+                Some(gather) => !gather,
+            }
+            && self.is_empty();
+        if may {
+            self.take_token();
+            self.granted = true;
+            self.in_flight += 1;
+        }
+        may
+    }
+
+    /// Gives the writer token to the producer, to write what has gathered.
+    pub(super) fn grant_to_flush(&mut self) {
+        self.writer = Writer::Busy;
+        self.granted = true;
+        self.flushes += 1;
+    }
+
+    #[inline]
+    pub(super) fn append_one(&mut self, body: &mut Body<'_>) {
+        let len = body.as_slice().len();
+        self.messages += 1;
+        self.in_flight += 1;
+        if len >= BY_REFERENCE {
+            self.seal();
+            let entry = Entry::body(body.take(), false, Position::Whole);
+            self.bytes += entry.len();
+            self.entries.push_back(entry);
+            return;
+        }
+        let mut header = [0; MAX_HEADER];
+        let header_len = encode_header(false, len, &mut header);
+        let open = self.open_with_room(header_len + len);
+        open.extend_from_slice(&header[..header_len]);
+        open.extend_from_slice(body.as_slice());
+        self.open_messages += 1;
+        self.bytes += header_len + len;
+    }
+
+    pub(super) fn append_staged(&mut self, staging: &mut Staging) {
+        self.messages += 1;
+        self.in_flight += 1;
+        match staging.as_small() {
+            Some(bytes) => {
+                let open = self.open_with_room(bytes.len());
+                open.extend_from_slice(bytes);
+                self.open_messages += 1;
+                self.bytes += bytes.len();
+                staging.clear();
+            }
+            None => {
+                self.seal();
+                for entry in staging.take_entries() {
+                    self.bytes += entry.len();
+                    self.entries.push_back(entry);
+                }
+            }
+        }
+    }
+
+    pub(super) fn append_entry(&mut self, entry: Entry) {
+        self.seal();
+        self.bytes += entry.len();
+        self.messages += entry.messages();
+        self.in_flight += entry.messages();
+        self.entries.push_back(entry);
+    }
+
+    #[inline]
+    fn open_with_room(&mut self, need: usize) -> &mut BufMut {
+        if self.open.as_ref().is_none_or(|open| open.room() < need) {
+            self.next_open(need);
+        }
+        self.open.get_or_insert_with(|| BufMut::with_capacity(need))
+    }
+
+    #[cold]
+    fn next_open(&mut self, need: usize) {
+        if self.open.is_some() {
+            // The chunk was filled before anybody took it: a stream. Let chunks grow.
+            self.next_chunk = (self.next_chunk * 4).min(CHUNK_SIZE);
+        }
+        self.seal();
+        let size = self.next_chunk.max(need);
+        let reused = self.spare.pop().filter(|spare| spare.capacity() >= size);
+        self.open = Some(reused.unwrap_or_else(|| BufMut::with_capacity(size)));
+    }
+
+    /// Ends the open chunk and queues it.
+    pub(super) fn seal(&mut self) {
+        if self.open_messages == 0 {
+            return;
+        }
+        if let Some(open) = self.open.take() {
+            let end = open.len();
+            let chunk = Chunk::new(open.freeze(), 0, end, self.open_messages);
+            self.entries.push_back(Entry::whole(chunk));
+            self.open_messages = 0;
+        }
+    }
+
+    #[inline]
+    pub(super) fn after_append(&mut self) -> Pushed {
+        let may_write = self.writer == Writer::Idle && self.config.direct;
+        if may_write && (self.is_batch_complete() || self.config.gather == Some(false)) {
+            self.grant_to_flush();
+            return Pushed::Write;
+        }
+        if !self.told || self.must_tell_again() { self.tell() } else { Pushed::Queued }
+    }
+
+    /// A consumer that lets messages gather for some time is told again when a batch is complete, if the
+    /// producer may not write it itself.
+    #[inline]
+    fn must_tell_again(&self) -> bool {
+        self.config.gather == Some(true) && !self.config.direct && self.is_batch_complete()
+    }
+
+    #[cold]
+    fn tell(&mut self) -> Pushed {
+        self.told = true;
+        Pushed::Wake
+    }
+
+    #[inline]
+    pub(super) fn credit(&mut self, messages: usize) -> bool {
+        debug_assert!(messages <= self.in_flight, "more messages credited than were pushed");
+        self.in_flight = self.in_flight.saturating_sub(messages);
+        // Half the mark: a producer that is woken finds room for more than one message.
+        let room = self.config.hwm == 0 || self.in_flight <= self.config.hwm / 2;
+        let unblocked = self.producer_blocked && room;
+        if unblocked {
+            self.producer_blocked = false;
+        }
+        unblocked
+    }
+
+    pub(super) fn discard(&mut self) {
+        self.entries.clear();
+        self.in_flight = self.in_flight.saturating_sub(self.messages);
+        if let Some(open) = &mut self.open {
+            open.truncate(0);
+        }
+        (self.open_messages, self.messages, self.bytes) = (0, 0, 0);
+    }
+
+    pub(super) fn recycle(&mut self, spent: &mut Vec<Buf>) {
+        for buf in spent.drain(..) {
+            if self.spare.len() < SPARE && (FIRST_CHUNK..=CHUNK_SIZE).contains(&buf.capacity()) {
+                self.spare.extend(buf.into_mut().ok());
+            }
+        }
+    }
+}
