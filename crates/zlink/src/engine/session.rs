@@ -7,32 +7,27 @@
 //! accepted connection:                            Handshaking ─► Running ─► gone
 //! ```
 
+mod connect;
+mod handshake;
+
 use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
-use zlink_pipe::{Properties, Queue, Watch};
-use zlink_zmtp::handshake::FailureKind;
-use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, HeartbeatAction, Peer, SocketType};
+use zlink_pipe::{Queue, Watch};
+use zlink_zmtp::{Handshake, Heartbeat, HeartbeatAction};
 
 use super::config::EngineConfig;
-use super::connection::{Connection, Failure, Parts};
-use super::io_thread::{Command, EndpointId, IoShared, Thread, TimerKey, next_key};
-use super::reader::ReadHalf;
+use super::connection::{Connection, Failure};
+use super::io_thread::{EndpointId, IoShared, Thread, TimerKey, next_key};
 use super::stats::Counters;
-use super::transcode::Wire;
-use super::writer::WriteHalf;
-use crate::attach::{Attachment, Link, PeerInfo};
 use crate::context::Live;
 use crate::inbox::{Inbox, News, PipeId};
 use crate::monitor::{EventKind, MonitorHub};
-use crate::reactor::{Interest, TimerId};
-use crate::transport::{Accepted, Endpoint, Target, finish_connect, peer_names, start_connect};
+use crate::reactor::TimerId;
+use crate::transport::{Endpoint, Target, finish_connect};
 
 /// How long a peer may take to close an `ipc` connection whose other direction has ended.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -161,298 +156,6 @@ impl Session {
             half_closed: false,
             ever_connected: false,
         }
-    }
-
-    // --- making connections ---
-
-    /// Starts on a connection that was just accepted.
-    pub(super) fn accepted(port: Arc<Port>, endpoint: &str, accepted: Accepted, thread: &mut Thread) {
-        let handle = SessionHandle::new(Arc::clone(&thread.shared));
-        let mut session = Box::new(Session::new(handle, port, endpoint.to_owned()));
-        if session.start_handshake(accepted.stream, thread) {
-            thread.add_session(session);
-        }
-    }
-
-    pub(super) fn connecting(to: ConnectTo, port: Arc<Port>, handle: Arc<SessionHandle>) -> Box<Self> {
-        let mut session = Session::new(handle, port, to.endpoint.to_string());
-        let pause = session.port.config.reconnect_interval.unwrap_or_default();
-        session.connector =
-            Some(Connector { id: to.id, endpoint: to.endpoint, pause, targets: VecDeque::new() });
-        session.pipe = to.pipe;
-        Box::new(session)
-    }
-
-    /// Starts a round of connecting. Like the other handlers, returns whether the session lives on.
-    pub(super) fn connect(&mut self, thread: &mut Thread) -> bool {
-        let key = self.key();
-        let Some(connector) = &mut self.connector else { return false };
-        match &connector.endpoint {
-            Endpoint::Ipc(endpoint) => {
-                connector.targets = VecDeque::from([endpoint.target()]);
-                self.try_next_target(Errno::CONNREFUSED.into(), thread)
-            }
-            Endpoint::Tcp(endpoint) => {
-                self.phase = Phase::Resolving;
-                let io = Arc::clone(&thread.shared);
-                let done = Box::new(move |result| io.post(Command::Resolved { key, result }));
-                thread.shared.resolver.resolve(endpoint, self.port.config.transport.ipv6, done);
-                true
-            }
-            // In-process connects have no session.
-            Endpoint::Inproc(_) => false,
-        }
-    }
-
-    pub(super) fn resolved(&mut self, result: io::Result<Vec<SocketAddr>>, thread: &mut Thread) -> bool {
-        if !matches!(self.phase, Phase::Resolving) {
-            return true;
-        }
-        let ipv6 = self.port.config.transport.ipv6;
-        let Some(connector) = &mut self.connector else { return false };
-        let Endpoint::Tcp(endpoint) = &connector.endpoint else { return false };
-        let targets = result.and_then(|addresses| {
-            let source = endpoint.source_addr(ipv6)?;
-            Ok(addresses.into_iter().map(|address| Target::Tcp(address, source)).collect())
-        });
-        match targets {
-            Ok(targets) => {
-                connector.targets = targets;
-                self.try_next_target(Errno::CONNREFUSED.into(), thread)
-            }
-            Err(error) => self.retry_later(&error, thread),
-        }
-    }
-
-    /// Tries the addresses of this round that are left; with none, `error` ends the round.
-    fn try_next_target(&mut self, mut error: io::Error, thread: &mut Thread) -> bool {
-        loop {
-            let Some(connector) = &mut self.connector else { return false };
-            let Some(target) = connector.targets.pop_front() else {
-                return self.retry_later(&error, thread);
-            };
-            match start_connect(&target, &self.port.config.transport) {
-                Ok((fd, true)) => return self.connected(fd, thread),
-                Ok((fd, false)) => {
-                    let number = Errno::INPROGRESS.raw_os_error() as u32;
-                    self.port.monitor.emit(EventKind::ConnectDelayed, number, &self.name);
-                    match thread.shared.epoll.add(fd.as_fd(), self.handle.key, Interest::WRITE) {
-                        Ok(()) => {
-                            if let Some(timeout) = self.port.config.connect_timeout {
-                                self.set_timer(timeout, thread);
-                            }
-                            self.phase = Phase::Connecting(fd);
-                            return true;
-                        }
-                        Err(failed) => error = failed,
-                    }
-                }
-                Err(failed) => error = failed,
-            }
-        }
-    }
-
-    fn connected(&mut self, fd: OwnedFd, thread: &mut Thread) -> bool {
-        thread.cancel_timer(&mut self.timer);
-        self.port.monitor.emit(EventKind::Connected, fd.as_raw_fd() as u32, &self.name);
-        self.start_handshake(fd, thread)
-    }
-
-    /// Ends a round of connecting: pauses, then starts another. `error` is why.
-    fn retry_later(&mut self, _error: &io::Error, thread: &mut Thread) -> bool {
-        let config = &self.port.config;
-        let (Some(connector), Some(base)) = (&mut self.connector, config.reconnect_interval) else {
-            // Not to be tried again: the pipe, if there is one, waits in vain, as its socket asked.
-            self.phase = Phase::Waiting;
-            return !self.closing && self.connector.is_some();
-        };
-        // Jitter keeps a thousand clients of one restarted server apart.
-        let pause = connector.pause + connector.pause.mul_f64(jitter());
-        if config.reconnect_interval_max > base {
-            connector.pause = (connector.pause * 2).min(config.reconnect_interval_max);
-        }
-        let pause = pause.max(Duration::from_millis(1));
-        self.port.monitor.emit(EventKind::ConnectRetried, pause.as_millis() as u32, &self.name);
-        self.phase = Phase::Waiting;
-        self.set_timer(pause, thread);
-        true
-    }
-
-    fn set_timer(&mut self, after: Duration, thread: &mut Thread) {
-        thread.cancel_timer(&mut self.timer);
-        self.timer = Some(thread.set_timer(after, TimerKey::Session(self.handle.key)));
-    }
-
-    /// The deadline of the present phase has passed.
-    pub(super) fn timeout(&mut self, thread: &mut Thread) -> bool {
-        self.timer = None;
-        match &self.phase {
-            Phase::Waiting => self.connect(thread),
-            Phase::Resolving | Phase::Running { .. } => true,
-            Phase::Connecting(fd) => {
-                let _ = thread.shared.epoll.delete(fd.as_fd());
-                self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.name);
-                self.try_next_target(Errno::TIMEDOUT.into(), thread)
-            }
-            Phase::Handshaking { .. } => {
-                let number = Errno::TIMEDOUT.raw_os_error() as u32;
-                self.port.monitor.emit(EventKind::HandshakeFailedNoDetail, number, &self.name);
-                self.drop_connection(thread)
-            }
-        }
-    }
-
-    // --- the handshake ---
-
-    fn start_handshake(&mut self, fd: OwnedFd, thread: &mut Thread) -> bool {
-        let handshake = Box::new(Handshake::new(self.port.config.handshake.clone()));
-        // A connecting socket's descriptor is in the set already.
-        let (epoll, key) = (&thread.shared.epoll, self.handle.key);
-        if epoll.add(fd.as_fd(), key, Interest::READ).is_err()
-            && epoll.modify(fd.as_fd(), key, Interest::READ).is_err()
-        {
-            return self.connection_lost(thread);
-        }
-        if let Some(timeout) = self.port.config.handshake_timeout {
-            self.set_timer(timeout, thread);
-        }
-        self.phase = Phase::Handshaking { fd, handshake, wants_write: false };
-        self.shake(false, thread)
-    }
-
-    /// Moves the handshake on: writes what it has to say and, if `readable`, reads.
-    fn shake(&mut self, readable: bool, thread: &mut Thread) -> bool {
-        let Phase::Handshaking { fd, handshake, wants_write } = &mut self.phase else { return true };
-        let mut buffer = [0; 2048];
-        let mut rest = 0..0;
-        let mut outcome = Ok(());
-        if readable {
-            match recv(&*fd, &mut buffer, RecvFlags::DONTWAIT) {
-                Ok((_, 0)) => outcome = Err(ShakeError::Os(Errno::PIPE)),
-                Ok((_, n)) => match handshake.input(&buffer[..n]) {
-                    Ok(consumed) => rest = consumed..n,
-                    Err(error) => outcome = Err(ShakeError::Protocol(error)),
-                },
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(errno) => outcome = Err(ShakeError::Os(errno)),
-            }
-        }
-        // Even after a failure: the last words may tell the peer why.
-        while !handshake.output().is_empty() {
-            match send(&*fd, handshake.output(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                Ok(n) => handshake.advance_output(n),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(errno) => {
-                    outcome = outcome.and(Err(ShakeError::Os(errno)));
-                    break;
-                }
-            }
-        }
-        let blocked = !handshake.output().is_empty();
-        if outcome.is_ok() && blocked != *wants_write {
-            *wants_write = blocked;
-            let interest = if blocked { Interest::BOTH } else { Interest::READ };
-            let _ = thread.shared.epoll.modify(fd.as_fd(), self.handle.key, interest);
-        }
-        match outcome {
-            Err(error) => {
-                self.report_failed_handshake(&error);
-                self.drop_connection(thread)
-            }
-            Ok(()) if handshake.peer().is_some() && !blocked => self.establish(&buffer[rest], thread),
-            Ok(()) => true,
-        }
-    }
-
-    fn report_failed_handshake(&self, error: &ShakeError) {
-        let (kind, value) = match error {
-            ShakeError::Os(errno) => (EventKind::HandshakeFailedNoDetail, errno.raw_os_error()),
-            ShakeError::Protocol(error) => match (error.kind(), error.auth_status()) {
-                (FailureKind::PeerRejected, Some(status)) => {
-                    (EventKind::HandshakeFailedAuth, i32::from(status))
-                }
-                _ => (EventKind::HandshakeFailedProtocol, error.protocol_error_code()),
-            },
-        };
-        self.port.monitor.emit(kind, value as u32, &self.name);
-    }
-
-    /// The handshake is complete: makes the connection and, unless it is there, the pipe.
-    fn establish(&mut self, rest: &[u8], thread: &mut Thread) -> bool {
-        thread.cancel_timer(&mut self.timer);
-        let Phase::Handshaking { fd, handshake, .. } = std::mem::replace(&mut self.phase, Phase::Waiting)
-        else {
-            return true;
-        };
-        let Some(peer) = handshake.into_peer() else { return false };
-        let config = &self.port.config;
-        let side = self.pipe.clone().unwrap_or_else(|| PipeSide {
-            id: self.port.inbox.reserve(),
-            out: Arc::new(Queue::new(config.out)),
-            inward: Arc::new(Queue::new(config.inward)),
-        });
-        let names = peer_names(fd.as_fd());
-        let info = peer_info(&peer, &names.peer_address, fd.as_raw_fd());
-        let parts = Parts {
-            fd,
-            key: self.handle.key,
-            io: Arc::clone(&thread.shared),
-            out: Arc::clone(&side.out),
-            inward: Arc::clone(&side.inward),
-            inbox: Arc::clone(&self.port.inbox),
-            pipe: side.id,
-            counters: Arc::clone(&self.port.counters),
-            batches_wait: config.batch_timeout.is_some(),
-        };
-        let write = WriteHalf::new(Wire::for_peer(&peer, config.socket_type));
-        let read = ReadHalf::new(peer.framing, config.max_message_size, config.socket_type, config.in_batch);
-        let connection = Arc::new(Connection::new(parts, write, read));
-        self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.name);
-        let mut heartbeat =
-            Heartbeat::new(config.heartbeat_interval, config.heartbeat_ttl, config.heartbeat_timeout);
-        if peer.heartbeats {
-            heartbeat.start(Instant::now());
-        }
-        if let Some(connector) = &mut self.connector {
-            connector.pause = config.reconnect_interval.unwrap_or_default();
-        }
-        // A 1.0 subscriber does not say what it wants: it filters for itself.
-        let publisher = matches!(config.socket_type, SocketType::Pub | SocketType::Xpub);
-        let unasked = publisher && peer.version == (1, 0) && peer.socket_type.is_none();
-        // Before anybody else can read: this comes first.
-        if unasked {
-            connection.subscribe_to_all();
-        }
-        connection.feed(rest);
-        self.handle.set_connection(Some(Arc::clone(&connection)));
-        // From here on the pipe has a connection, and this thread its writer token.
-        side.out.attach();
-        let side_id = side.id;
-        let news = match self.pipe.replace(side.clone()) {
-            Some(_) => News::Reconnected(side.id, info),
-            None => News::Attached(Box::new(Attachment {
-                id: side.id,
-                out: side.out,
-                inward: side.inward,
-                link: Link::Session(Arc::clone(&self.handle)),
-                peer: Some(info),
-                endpoint: self.connector.as_ref().map(|connector| connector.id),
-            })),
-        };
-        self.phase = Phase::Running { connection: Arc::clone(&connection), heartbeat };
-        let is_new = matches!(news, News::Attached(_));
-        if !self.port.inbox.post_unless_closed(news) && is_new {
-            // The socket was closed during the handshake, and knows nothing of a pipe to close.
-            return false;
-        }
-        if unasked || !rest.is_empty() {
-            // News of what was fed came before that of the pipe, to nobody.
-            self.port.inbox.post(News::Readable(side_id));
-        }
-        self.ever_connected = true;
-        self.schedule_heartbeat(thread);
-        self.write_with_token(thread)
     }
 
     // --- a running connection ---
@@ -724,31 +427,4 @@ impl Session {
             }
         }
     }
-}
-
-enum ShakeError {
-    Os(Errno),
-    Protocol(HandshakeError),
-}
-
-/// What a socket and its messages tell about the peer.
-fn peer_info(peer: &Peer, address: &str, fd: i32) -> PeerInfo {
-    let mut properties: Properties = Vec::with_capacity(peer.metadata.len() + 3);
-    for (name, value) in &peer.metadata {
-        // ZMTP calls it Identity, the manual of today Routing-Id; both names are answered.
-        if name.eq_ignore_ascii_case("Identity") {
-            properties.push(("Routing-Id".to_owned(), String::from_utf8_lossy(value).into_owned()));
-        }
-        properties.push((name.clone(), String::from_utf8_lossy(value).into_owned()));
-    }
-    properties.push(("Peer-Address".to_owned(), address.to_owned()));
-    properties.push(("__fd".to_owned(), fd.to_string()));
-    PeerInfo { routing_id: peer.routing_id.clone(), properties: Arc::new(properties) }
-}
-
-/// A number from 0 to 1, different each time.
-fn jitter() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let bits = RandomState::new().hash_one(next_key());
-    (bits >> 11) as f64 / (1u64 << 53) as f64
 }

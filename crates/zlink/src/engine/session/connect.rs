@@ -1,0 +1,175 @@
+//! The making of connections: rounds of tries over the addresses of an endpoint, with pauses between them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::{ConnectTo, Connector, Phase, Port, Session, SessionHandle};
+use crate::engine::io_thread::{Command, Thread, TimerKey, next_key};
+use crate::monitor::EventKind;
+use crate::reactor::Interest;
+use crate::transport::{Accepted, Endpoint, Target, start_connect};
+
+impl Session {
+    /// Starts on a connection that was just accepted.
+    pub(in crate::engine) fn accepted(
+        port: Arc<Port>,
+        endpoint: &str,
+        accepted: Accepted,
+        thread: &mut Thread,
+    ) {
+        let handle = SessionHandle::new(Arc::clone(&thread.shared));
+        let mut session = Box::new(Session::new(handle, port, endpoint.to_owned()));
+        if session.start_handshake(accepted.stream, thread) {
+            thread.add_session(session);
+        }
+    }
+
+    pub(in crate::engine) fn connecting(
+        to: ConnectTo,
+        port: Arc<Port>,
+        handle: Arc<SessionHandle>,
+    ) -> Box<Self> {
+        let mut session = Session::new(handle, port, to.endpoint.to_string());
+        let pause = session.port.config.reconnect_interval.unwrap_or_default();
+        session.connector =
+            Some(Connector { id: to.id, endpoint: to.endpoint, pause, targets: VecDeque::new() });
+        session.pipe = to.pipe;
+        Box::new(session)
+    }
+
+    /// Starts a round of connecting. Like the other handlers, returns whether the session lives on.
+    pub(in crate::engine) fn connect(&mut self, thread: &mut Thread) -> bool {
+        let key = self.key();
+        let Some(connector) = &mut self.connector else { return false };
+        match &connector.endpoint {
+            Endpoint::Ipc(endpoint) => {
+                connector.targets = VecDeque::from([endpoint.target()]);
+                self.try_next_target(Errno::CONNREFUSED.into(), thread)
+            }
+            Endpoint::Tcp(endpoint) => {
+                self.phase = Phase::Resolving;
+                let io = Arc::clone(&thread.shared);
+                let done = Box::new(move |result| io.post(Command::Resolved { key, result }));
+                thread.shared.resolver.resolve(endpoint, self.port.config.transport.ipv6, done);
+                true
+            }
+            // In-process connects have no session.
+            Endpoint::Inproc(_) => false,
+        }
+    }
+
+    pub(in crate::engine) fn resolved(
+        &mut self,
+        result: io::Result<Vec<SocketAddr>>,
+        thread: &mut Thread,
+    ) -> bool {
+        if !matches!(self.phase, Phase::Resolving) {
+            return true;
+        }
+        let ipv6 = self.port.config.transport.ipv6;
+        let Some(connector) = &mut self.connector else { return false };
+        let Endpoint::Tcp(endpoint) = &connector.endpoint else { return false };
+        let targets = result.and_then(|addresses| {
+            let source = endpoint.source_addr(ipv6)?;
+            Ok(addresses.into_iter().map(|address| Target::Tcp(address, source)).collect())
+        });
+        match targets {
+            Ok(targets) => {
+                connector.targets = targets;
+                self.try_next_target(Errno::CONNREFUSED.into(), thread)
+            }
+            Err(error) => self.retry_later(&error, thread),
+        }
+    }
+
+    /// Tries the addresses of this round that are left; with none, `error` ends the round.
+    pub(super) fn try_next_target(&mut self, mut error: io::Error, thread: &mut Thread) -> bool {
+        loop {
+            let Some(connector) = &mut self.connector else { return false };
+            let Some(target) = connector.targets.pop_front() else {
+                return self.retry_later(&error, thread);
+            };
+            match start_connect(&target, &self.port.config.transport) {
+                Ok((fd, true)) => return self.connected(fd, thread),
+                Ok((fd, false)) => {
+                    let number = Errno::INPROGRESS.raw_os_error() as u32;
+                    self.port.monitor.emit(EventKind::ConnectDelayed, number, &self.name);
+                    match thread.shared.epoll.add(fd.as_fd(), self.handle.key, Interest::WRITE) {
+                        Ok(()) => {
+                            if let Some(timeout) = self.port.config.connect_timeout {
+                                self.set_timer(timeout, thread);
+                            }
+                            self.phase = Phase::Connecting(fd);
+                            return true;
+                        }
+                        Err(failed) => error = failed,
+                    }
+                }
+                Err(failed) => error = failed,
+            }
+        }
+    }
+
+    pub(super) fn connected(&mut self, fd: OwnedFd, thread: &mut Thread) -> bool {
+        thread.cancel_timer(&mut self.timer);
+        self.port.monitor.emit(EventKind::Connected, fd.as_raw_fd() as u32, &self.name);
+        self.start_handshake(fd, thread)
+    }
+
+    /// Ends a round of connecting: pauses, then starts another. `error` is why.
+    pub(super) fn retry_later(&mut self, _error: &io::Error, thread: &mut Thread) -> bool {
+        let config = &self.port.config;
+        let (Some(connector), Some(base)) = (&mut self.connector, config.reconnect_interval) else {
+            // Not to be tried again: the pipe, if there is one, waits in vain, as its socket asked.
+            self.phase = Phase::Waiting;
+            return !self.closing && self.connector.is_some();
+        };
+        // Jitter keeps a thousand clients of one restarted server apart.
+        let pause = connector.pause + connector.pause.mul_f64(jitter());
+        if config.reconnect_interval_max > base {
+            connector.pause = (connector.pause * 2).min(config.reconnect_interval_max);
+        }
+        let pause = pause.max(Duration::from_millis(1));
+        self.port.monitor.emit(EventKind::ConnectRetried, pause.as_millis() as u32, &self.name);
+        self.phase = Phase::Waiting;
+        self.set_timer(pause, thread);
+        true
+    }
+
+    pub(super) fn set_timer(&mut self, after: Duration, thread: &mut Thread) {
+        thread.cancel_timer(&mut self.timer);
+        self.timer = Some(thread.set_timer(after, TimerKey::Session(self.handle.key)));
+    }
+
+    /// The deadline of the present phase has passed.
+    pub(in crate::engine) fn timeout(&mut self, thread: &mut Thread) -> bool {
+        self.timer = None;
+        match &self.phase {
+            Phase::Waiting => self.connect(thread),
+            Phase::Resolving | Phase::Running { .. } => true,
+            Phase::Connecting(fd) => {
+                let _ = thread.shared.epoll.delete(fd.as_fd());
+                self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.name);
+                self.try_next_target(Errno::TIMEDOUT.into(), thread)
+            }
+            Phase::Handshaking { .. } => {
+                let number = Errno::TIMEDOUT.raw_os_error() as u32;
+                self.port.monitor.emit(EventKind::HandshakeFailedNoDetail, number, &self.name);
+                self.drop_connection(thread)
+            }
+        }
+    }
+}
+
+/// A number from 0 to 1, different each time.
+fn jitter() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    let bits = RandomState::new().hash_one(next_key());
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}

@@ -1,0 +1,196 @@
+//! The handshake, and what comes of it: the connection and its pipe.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use zlink_pipe::{Properties, Queue};
+use zlink_zmtp::handshake::FailureKind;
+use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, Peer, SocketType};
+
+use super::{Phase, PipeSide, Session};
+use crate::attach::{Attachment, Link, PeerInfo};
+use crate::engine::connection::{Connection, Parts};
+use crate::engine::io_thread::Thread;
+use crate::engine::reader::ReadHalf;
+use crate::engine::transcode::Wire;
+use crate::engine::writer::WriteHalf;
+use crate::inbox::News;
+use crate::monitor::EventKind;
+use crate::reactor::Interest;
+use crate::transport::peer_names;
+
+impl Session {
+    pub(super) fn start_handshake(&mut self, fd: OwnedFd, thread: &mut Thread) -> bool {
+        let handshake = Box::new(Handshake::new(self.port.config.handshake.clone()));
+        // A connecting socket's descriptor is in the set already.
+        let (epoll, key) = (&thread.shared.epoll, self.handle.key);
+        if epoll.add(fd.as_fd(), key, Interest::READ).is_err()
+            && epoll.modify(fd.as_fd(), key, Interest::READ).is_err()
+        {
+            return self.connection_lost(thread);
+        }
+        if let Some(timeout) = self.port.config.handshake_timeout {
+            self.set_timer(timeout, thread);
+        }
+        self.phase = Phase::Handshaking { fd, handshake, wants_write: false };
+        self.shake(false, thread)
+    }
+
+    /// Moves the handshake on: writes what it has to say and, if `readable`, reads.
+    pub(super) fn shake(&mut self, readable: bool, thread: &mut Thread) -> bool {
+        let Phase::Handshaking { fd, handshake, wants_write } = &mut self.phase else { return true };
+        let mut buffer = [0; 2048];
+        let mut rest = 0..0;
+        let mut outcome = Ok(());
+        if readable {
+            match recv(&*fd, &mut buffer, RecvFlags::DONTWAIT) {
+                Ok((_, 0)) => outcome = Err(ShakeError::Os(Errno::PIPE)),
+                Ok((_, n)) => match handshake.input(&buffer[..n]) {
+                    Ok(consumed) => rest = consumed..n,
+                    Err(error) => outcome = Err(ShakeError::Protocol(error)),
+                },
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(errno) => outcome = Err(ShakeError::Os(errno)),
+            }
+        }
+        // Even after a failure: the last words may tell the peer why.
+        while !handshake.output().is_empty() {
+            match send(&*fd, handshake.output(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(n) => handshake.advance_output(n),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(errno) => {
+                    outcome = outcome.and(Err(ShakeError::Os(errno)));
+                    break;
+                }
+            }
+        }
+        let blocked = !handshake.output().is_empty();
+        if outcome.is_ok() && blocked != *wants_write {
+            *wants_write = blocked;
+            let interest = if blocked { Interest::BOTH } else { Interest::READ };
+            let _ = thread.shared.epoll.modify(fd.as_fd(), self.handle.key, interest);
+        }
+        match outcome {
+            Err(error) => {
+                self.report_failed_handshake(&error);
+                self.drop_connection(thread)
+            }
+            Ok(()) if handshake.peer().is_some() && !blocked => self.establish(&buffer[rest], thread),
+            Ok(()) => true,
+        }
+    }
+
+    fn report_failed_handshake(&self, error: &ShakeError) {
+        let (kind, value) = match error {
+            ShakeError::Os(errno) => (EventKind::HandshakeFailedNoDetail, errno.raw_os_error()),
+            ShakeError::Protocol(error) => match (error.kind(), error.auth_status()) {
+                (FailureKind::PeerRejected, Some(status)) => {
+                    (EventKind::HandshakeFailedAuth, i32::from(status))
+                }
+                _ => (EventKind::HandshakeFailedProtocol, error.protocol_error_code()),
+            },
+        };
+        self.port.monitor.emit(kind, value as u32, &self.name);
+    }
+
+    /// The handshake is complete: makes the connection and, unless it is there, the pipe.
+    fn establish(&mut self, rest: &[u8], thread: &mut Thread) -> bool {
+        thread.cancel_timer(&mut self.timer);
+        let Phase::Handshaking { fd, handshake, .. } = std::mem::replace(&mut self.phase, Phase::Waiting)
+        else {
+            return true;
+        };
+        let Some(peer) = handshake.into_peer() else { return false };
+        let config = &self.port.config;
+        let side = self.pipe.clone().unwrap_or_else(|| PipeSide {
+            id: self.port.inbox.reserve(),
+            out: Arc::new(Queue::new(config.out)),
+            inward: Arc::new(Queue::new(config.inward)),
+        });
+        let names = peer_names(fd.as_fd());
+        let info = peer_info(&peer, &names.peer_address, fd.as_raw_fd());
+        let parts = Parts {
+            fd,
+            key: self.handle.key,
+            io: Arc::clone(&thread.shared),
+            out: Arc::clone(&side.out),
+            inward: Arc::clone(&side.inward),
+            inbox: Arc::clone(&self.port.inbox),
+            pipe: side.id,
+            counters: Arc::clone(&self.port.counters),
+            batches_wait: config.batch_timeout.is_some(),
+        };
+        let write = WriteHalf::new(Wire::for_peer(&peer, config.socket_type));
+        let read = ReadHalf::new(peer.framing, config.max_message_size, config.socket_type, config.in_batch);
+        let connection = Arc::new(Connection::new(parts, write, read));
+        self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.name);
+        let mut heartbeat =
+            Heartbeat::new(config.heartbeat_interval, config.heartbeat_ttl, config.heartbeat_timeout);
+        if peer.heartbeats {
+            heartbeat.start(Instant::now());
+        }
+        if let Some(connector) = &mut self.connector {
+            connector.pause = config.reconnect_interval.unwrap_or_default();
+        }
+        // A 1.0 subscriber does not say what it wants: it filters for itself.
+        let publisher = matches!(config.socket_type, SocketType::Pub | SocketType::Xpub);
+        let unasked = publisher && peer.version == (1, 0) && peer.socket_type.is_none();
+        // Before anybody else can read: this comes first.
+        if unasked {
+            connection.subscribe_to_all();
+        }
+        connection.feed(rest);
+        self.handle.set_connection(Some(Arc::clone(&connection)));
+        // From here on the pipe has a connection, and this thread its writer token.
+        side.out.attach();
+        let side_id = side.id;
+        let news = match self.pipe.replace(side.clone()) {
+            Some(_) => News::Reconnected(side.id, info),
+            None => News::Attached(Box::new(Attachment {
+                id: side.id,
+                out: side.out,
+                inward: side.inward,
+                link: Link::Session(Arc::clone(&self.handle)),
+                peer: Some(info),
+                endpoint: self.connector.as_ref().map(|connector| connector.id),
+            })),
+        };
+        self.phase = Phase::Running { connection: Arc::clone(&connection), heartbeat };
+        let is_new = matches!(news, News::Attached(_));
+        if !self.port.inbox.post_unless_closed(news) && is_new {
+            // The socket was closed during the handshake, and knows nothing of a pipe to close.
+            return false;
+        }
+        if unasked || !rest.is_empty() {
+            // News of what was fed came before that of the pipe, to nobody.
+            self.port.inbox.post(News::Readable(side_id));
+        }
+        self.ever_connected = true;
+        self.schedule_heartbeat(thread);
+        self.write_with_token(thread)
+    }
+}
+
+enum ShakeError {
+    Os(Errno),
+    Protocol(HandshakeError),
+}
+
+/// What a socket and its messages tell about the peer.
+fn peer_info(peer: &Peer, address: &str, fd: i32) -> PeerInfo {
+    let mut properties: Properties = Vec::with_capacity(peer.metadata.len() + 3);
+    for (name, value) in &peer.metadata {
+        // ZMTP calls it Identity, the manual of today Routing-Id; both names are answered.
+        if name.eq_ignore_ascii_case("Identity") {
+            properties.push(("Routing-Id".to_owned(), String::from_utf8_lossy(value).into_owned()));
+        }
+        properties.push((name.clone(), String::from_utf8_lossy(value).into_owned()));
+    }
+    properties.push(("Peer-Address".to_owned(), address.to_owned()));
+    properties.push(("__fd".to_owned(), fd.to_string()));
+    PeerInfo { routing_id: peer.routing_id.clone(), properties: Arc::new(properties) }
+}
