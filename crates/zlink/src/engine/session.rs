@@ -15,7 +15,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
 use zlink_pipe::{Queue, Watch};
 use zlink_zmtp::{Handshake, Heartbeat, HeartbeatAction};
 
@@ -177,11 +176,11 @@ impl Session {
                     };
                     self.connected(fd, thread)
                 }
-                Err(error) => {
+                Err(_) => {
                     let _ = thread.shared.epoll.delete(fd.as_fd());
                     self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.name);
                     thread.cancel_timer(&mut self.timer);
-                    self.try_next_target(error, thread)
+                    self.try_next_target(thread)
                 }
             },
             Phase::Handshaking { .. } => self.shake(readable || hangup, thread),
@@ -360,7 +359,7 @@ impl Session {
         if self.closing && done {
             return false;
         }
-        self.retry_later(&Errno::CONNRESET.into(), thread)
+        self.retry_later(thread)
     }
 
     // --- the end of the session ---

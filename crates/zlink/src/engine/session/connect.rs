@@ -50,7 +50,7 @@ impl Session {
         match &connector.endpoint {
             Endpoint::Ipc(endpoint) => {
                 connector.targets = VecDeque::from([endpoint.target()]);
-                self.try_next_target(Errno::CONNREFUSED.into(), thread)
+                self.try_next_target(thread)
             }
             Endpoint::Tcp(endpoint) => {
                 self.phase = Phase::Resolving;
@@ -82,36 +82,33 @@ impl Session {
         match targets {
             Ok(targets) => {
                 connector.targets = targets;
-                self.try_next_target(Errno::CONNREFUSED.into(), thread)
+                self.try_next_target(thread)
             }
-            Err(error) => self.retry_later(&error, thread),
+            Err(_) => self.retry_later(thread),
         }
     }
 
-    /// Tries the addresses of this round that are left; with none, `error` ends the round.
-    pub(super) fn try_next_target(&mut self, mut error: io::Error, thread: &mut Thread) -> bool {
+    /// Tries the addresses of this round that are left; with none, the round ends.
+    pub(super) fn try_next_target(&mut self, thread: &mut Thread) -> bool {
         loop {
             let Some(connector) = &mut self.connector else { return false };
             let Some(target) = connector.targets.pop_front() else {
-                return self.retry_later(&error, thread);
+                return self.retry_later(thread);
             };
             match start_connect(&target, &self.port.config.transport) {
                 Ok((fd, true)) => return self.connected(fd, thread),
                 Ok((fd, false)) => {
                     let number = Errno::INPROGRESS.raw_os_error() as u32;
                     self.port.monitor.emit(EventKind::ConnectDelayed, number, &self.name);
-                    match thread.shared.epoll.add(fd.as_fd(), self.handle.key, Interest::WRITE) {
-                        Ok(()) => {
-                            if let Some(timeout) = self.port.config.connect_timeout {
-                                self.set_timer(timeout, thread);
-                            }
-                            self.phase = Phase::Connecting(fd);
-                            return true;
+                    if thread.shared.epoll.add(fd.as_fd(), self.handle.key, Interest::WRITE).is_ok() {
+                        if let Some(timeout) = self.port.config.connect_timeout {
+                            self.set_timer(timeout, thread);
                         }
-                        Err(failed) => error = failed,
+                        self.phase = Phase::Connecting(fd);
+                        return true;
                     }
                 }
-                Err(failed) => error = failed,
+                Err(_) => {}
             }
         }
     }
@@ -122,8 +119,8 @@ impl Session {
         self.start_handshake(fd, thread)
     }
 
-    /// Ends a round of connecting: pauses, then starts another. `error` is why.
-    pub(super) fn retry_later(&mut self, _error: &io::Error, thread: &mut Thread) -> bool {
+    /// Ends a round of connecting: pauses, then starts another.
+    pub(super) fn retry_later(&mut self, thread: &mut Thread) -> bool {
         let config = &self.port.config;
         let (Some(connector), Some(base)) = (&mut self.connector, config.reconnect_interval) else {
             // Not to be tried again: the pipe, if there is one, waits in vain, as its socket asked.
@@ -156,7 +153,7 @@ impl Session {
             Phase::Connecting(fd) => {
                 let _ = thread.shared.epoll.delete(fd.as_fd());
                 self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.name);
-                self.try_next_target(Errno::TIMEDOUT.into(), thread)
+                self.try_next_target(thread)
             }
             Phase::Handshaking { .. } => {
                 let number = Errno::TIMEDOUT.raw_os_error() as u32;
