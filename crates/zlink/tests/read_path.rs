@@ -31,6 +31,7 @@ over_tcp_and_ipc! {
     a_request_and_its_reply_pass_ten_thousand_times,
     a_silent_peer_is_given_up_while_a_thread_waits,
     a_talking_peer_is_not_given_up_while_nobody_receives,
+    a_peer_is_not_given_up_for_what_nobody_reads_at_the_mark,
     a_blocked_receive_ends_with_the_context,
     a_blocked_receive_ends_with_its_socket,
     a_blocked_receive_goes_on_after_a_reconnect,
@@ -423,6 +424,30 @@ fn a_silent_peer_is_given_up_while_a_thread_waits(transport: Transport) {
     silent.stream.read_to_close();
     second.send(&[b"alive"]);
     assert_eq!(*receiver.join().expect("receiver").1, *b"alive");
+}
+
+fn a_peer_is_not_given_up_for_what_nobody_reads_at_the_mark(transport: Transport) {
+    let context = Context::new();
+    let dealer = socket(&context, SocketType::Dealer);
+    dealer.set_receive_hwm(5).expect("option");
+    dealer.set_heartbeat_interval(Duration::from_millis(10)).expect("option");
+    dealer.set_heartbeat_timeout(Duration::from_millis(20)).expect("option");
+    dealer.bind(transport.wildcard()).expect("bind");
+    let endpoint = dealer.last_endpoint().expect("endpoint");
+    let mut peer = RawPeer::connect(&endpoint, SocketType::Dealer);
+    // Far more than the mark, so that the last of it stays in the kernel, which takes that much over ipc too.
+    let count = 40;
+    for i in 0..count {
+        peer.send(&[&body(i, 4096)]);
+    }
+    // Whatever it is asked, an answer would lie behind all that.
+    for _ in 0..10 {
+        let (flags, body) = peer.read_frame();
+        assert_eq!((flags, &body[..5]), (4, &b"\x04PING"[..]));
+    }
+    for i in 0..count {
+        assert_eq!(*dealer.recv().expect("recv"), body(i, 4096));
+    }
 }
 
 fn a_talking_peer_is_not_given_up_while_nobody_receives(transport: Transport) {

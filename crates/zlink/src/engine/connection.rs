@@ -465,11 +465,17 @@ impl Connection {
     }
 
     /// Reads what lies in the kernel, lease or no lease, so that a heartbeat does not take a late reader for a
-    /// silent peer.
+    /// silent peer. While the socket's queue is full it is we who do not listen: that counts as a sign of life.
     pub(super) fn read_for_heartbeat(&self) {
         let mut state = lock(&self.read);
-        if !state.dead && !state.paused {
+        if state.dead {
+            return;
+        }
+        if !state.paused {
             self.read_turn(&mut state, Holder::IoThread);
+        }
+        if state.paused {
+            self.active.store(true, Ordering::Relaxed);
         }
     }
 
