@@ -86,24 +86,15 @@ fn reading_goes_on_each_time_a_full_queue_drains(transport: Transport) {
 }
 
 fn reading_goes_on_for_a_receiver_that_never_blocks(transport: Transport) {
-    for (count, mark) in STREAMS {
-        let (_context, pull, sender) = stream(transport, count, mark);
-        let mut i = 0;
-        while i < count {
-            match pull.try_recv() {
-                Ok(message) => {
-                    assert_eq!(*message, body(i, 4 + i as usize % 60), "{count} at {mark}");
-                    i += 1;
-                }
-                Err(Error::WouldBlock) => thread::yield_now(),
-                Err(error) => panic!("{error}"),
-            }
-        }
-        sender.join().expect("sender");
-    }
+    receive_streams(transport, |_| thread::yield_now());
 }
 
 fn reading_goes_on_for_a_receiver_that_polls_the_descriptor(transport: Transport) {
+    receive_streams(transport, wait_until_readable);
+}
+
+/// Receives each stream by calls that do not wait, and waits in between as told.
+fn receive_streams(transport: Transport, wait: impl Fn(&Socket)) {
     for (count, mark) in STREAMS {
         let (_context, pull, sender) = stream(transport, count, mark);
         let mut i = 0;
@@ -113,7 +104,7 @@ fn reading_goes_on_for_a_receiver_that_polls_the_descriptor(transport: Transport
                     assert_eq!(*message, body(i, 4 + i as usize % 60), "{count} at {mark}");
                     i += 1;
                 }
-                Err(Error::WouldBlock) => wait_until_readable(&pull),
+                Err(Error::WouldBlock) => wait(&pull),
                 Err(error) => panic!("{error}"),
             }
         }

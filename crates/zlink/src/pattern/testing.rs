@@ -25,6 +25,7 @@ use zlink_pipe::{Body, Message, Queue, QueueConfig};
 use super::{Pattern, Refusal};
 use crate::attach::{Attachment, InprocPeer, Link, PeerInfo};
 use crate::engine::stats::Counters;
+use crate::error::Error;
 use crate::inbox::{Inbox, News, PipeId};
 use crate::option::SocketOptions;
 use crate::pipe::{Full, PipeEnd, Pipes, Sink};
@@ -340,4 +341,9 @@ impl Peer {
 /// Whether a call was refused as blocked.
 pub(crate) fn blocked<T>(result: &Result<T, Refusal>) -> bool {
     matches!(result, Err(Refusal::Blocked))
+}
+
+/// Whether a call was refused as out of turn.
+pub(crate) fn wrong_state<T>(result: &Result<T, Refusal>) -> bool {
+    matches!(result, Err(Refusal::Failed(Error::WrongState)))
 }

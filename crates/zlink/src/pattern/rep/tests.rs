@@ -1,14 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::pattern::testing::{Peer, Rig, blocked};
+use crate::pattern::testing::{Peer, Rig, blocked, wrong_state};
 
 fn rig() -> Rig {
     Rig::new(Box::new(Rep::default()))
-}
-
-fn wrong_state<T>(result: &Result<T, Refusal>) -> bool {
-    matches!(result, Err(Refusal::Failed(Error::WrongState)))
 }
 
 #[test]
