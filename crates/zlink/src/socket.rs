@@ -138,10 +138,15 @@ impl Socket {
     /// As [`enter`](Self::enter), for a call that tells nothing of the socket's readiness: who polls the
     /// descriptor has still to learn of the news that was taken in here.
     fn enter_aside(&self) -> Result<MutexGuard<'_, Core>> {
-        let news = self.inbox.has_news();
-        let core = self.enter()?;
-        if news {
+        let mut core = self.lock();
+        if core.closed {
+            return Err(Error::Closed);
+        }
+        // Asked once: news that comes between two questions would be taken in and told to nobody.
+        if self.inbox.has_news() {
+            let taken = self.take_news(&mut core);
             self.inbox.nudge_watcher();
+            taken?;
         }
         Ok(core)
     }
