@@ -9,6 +9,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::socket::Socket;
@@ -166,8 +167,8 @@ impl Socket {
 ///
 /// # Errors
 ///
-/// [`Error::Terminated`] and [`Error::Closed`] if that is so of one of the sockets, [`Error::Os`] with `EINTR` if a
-/// signal ended the wait, or if the process is out of descriptors.
+/// [`Error::Terminated`] and [`Error::Closed`] if that is so of one of the sockets, [`Error::Interrupted`] if a
+/// signal ended the wait, [`Error::Os`] if the process is out of descriptors.
 ///
 /// Source: `zmq_poll`(3).
 pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<usize> {
@@ -213,8 +214,10 @@ fn ask(items: &mut [PollItem<'_>], fds: &mut [PollFd<'_>], timeout: Option<Durat
     }
     // The kernel rounds up: it never wakes early.
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-    rustix::event::poll(fds, timeout.as_ref())
-        .map_err(|error| Error::Os { operation: "poll", source: error.into() })?;
+    rustix::event::poll(fds, timeout.as_ref()).map_err(|error| match error {
+        Errno::INTR => Error::Interrupted,
+        error => Error::Os { operation: "poll", source: error.into() },
+    })?;
     let mut found = 0;
     let with_fd = items.iter_mut().filter(|item| matches!(item.source, Source::Fd(_)));
     for (item, fd) in with_fd.zip(fds) {

@@ -6,6 +6,7 @@
 
 use zlink_pipe::{Body, Message};
 
+use crate::context::Context;
 use crate::error::Result;
 use crate::monitor::MonitorEvent;
 use crate::pipe::Sink;
@@ -59,6 +60,18 @@ pub fn recv_message(socket: &Socket, message: &mut Message, dontwait: bool) -> R
     let more = socket.receive_into(&mut Sink::Message(message), wait(dontwait))?;
     message.set_more(more);
     Ok(())
+}
+
+/// As [`Context::terminate`], but a signal ends the wait. The context's sockets can then be closed and nothing else,
+/// and a further call goes on waiting.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`](crate::Error::Interrupted) if a signal ended the wait.
+///
+/// Source: `zmq_ctx_term`(3).
+pub fn terminate(context: &Context) -> Result<()> {
+    context.try_terminate()
 }
 
 /// Takes a socket's events.

@@ -1,6 +1,4 @@
-//! The functions of `zmq.h`, loaded from our library.
-
-#![allow(dead_code, reason = "each test program uses some of them")]
+//! The functions of `zmq.h`, loaded from our library or, where [`each`](super::each) says so, from libzmq.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_short, c_void};
 use std::ptr;
@@ -8,7 +6,7 @@ use std::sync::OnceLock;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use super::our_library;
+use super::each::library;
 
 pub const PAIR: c_int = 0;
 pub const PUB: c_int = 1;
@@ -24,12 +22,15 @@ pub const DONTWAIT: c_int = 1;
 pub const SNDMORE: c_int = 2;
 
 pub const LINGER: c_int = 17;
+pub const SNDHWM: c_int = 23;
+pub const RCVHWM: c_int = 24;
 pub const RCVTIMEO: c_int = 27;
 pub const SNDTIMEO: c_int = 28;
 pub const LAST_ENDPOINT: c_int = 32;
 pub const RCVMORE: c_int = 13;
 
 pub const ENOENT: c_int = 2;
+pub const EINTR: c_int = 4;
 pub const EAGAIN: c_int = 11;
 pub const ENOMEM: c_int = 12;
 pub const EFAULT: c_int = 14;
@@ -78,8 +79,8 @@ macro_rules! functions {
 
         impl Api {
             fn load() -> Self {
-                // SAFETY: our own library, whose loading runs nothing but the start of Rust's runtime.
-                let library = unsafe { Library::open(Some(our_library()), RTLD_NOW | RTLD_LOCAL) };
+                // SAFETY: built by this workspace; loading it runs nothing but the start of a language's runtime.
+                let library = unsafe { Library::open(Some(library()), RTLD_NOW | RTLD_LOCAL) };
                 let library = library.expect("the library was just built");
                 let api = Api {
                     $(
