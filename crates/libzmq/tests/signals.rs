@@ -2,10 +2,12 @@
 //! was installed with `SA_RESTART`, and the socket is as it was.
 
 use std::collections::BTreeSet;
+use std::mem::MaybeUninit;
+use std::sync::atomic::Ordering;
 use std::{fs, ptr};
 
 use common::api::*;
-use common::signals::{handle, interrupt};
+use common::signals::{HANDLED, Target, handle, interrupt};
 
 mod common;
 
@@ -15,6 +17,8 @@ with_each_library! {
     a_signal_ends_a_send_without_a_peer,
     a_signal_ends_a_send_at_the_high_water_mark,
     a_signal_ends_a_poll,
+    a_mask_holds_signals_back_until_the_poll,
+    a_mask_holds_signals_back_during_the_poll,
     a_signal_ends_a_proxy,
     a_signal_ends_a_termination_which_can_be_called_again,
     threads_of_the_library_take_no_signals,
@@ -198,4 +202,71 @@ fn threads_of_the_library_take_no_signals() {
             std::thread::yield_now();
         }
     }
+}
+
+/// A set of signals with SIGUSR1, or with none.
+fn signals(with: bool) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the first call fills the set in.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        if with {
+            libc::sigaddset(set.as_mut_ptr(), libc::SIGUSR1);
+        }
+        set.assume_init()
+    }
+}
+
+/// Sets the calling thread's signal mask.
+fn set_mask(set: &libc::sigset_t) {
+    // SAFETY: a set that is filled in.
+    assert_eq!(unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, set, ptr::null_mut()) }, 0);
+}
+
+fn ppoll(socket: &Shared, timeout: i64, mask: &libc::sigset_t) -> (i32, i32) {
+    let mut item = [Item { socket: socket.get(), fd: -1, events: 1, revents: 0 }];
+    (zmq!(zmq_ppoll(item.as_mut_ptr(), 1, timeout, mask)), errno())
+}
+
+/// The use of `ppoll`: a signal that comes between a program's look at its flag and the wait is not missed.
+fn a_mask_holds_signals_back_until_the_poll() {
+    everywhere(|context, endpoint| {
+        let (pull, push) = context.pair(PULL, PUSH, endpoint);
+        let shared = Shared(pull.0);
+        set_mask(&signals(true));
+        for timeout in [-1, 60_000, 0] {
+            let handled = HANDLED.load(Ordering::Relaxed);
+            Target::this_thread().signal();
+            assert_eq!(HANDLED.load(Ordering::Relaxed), handled);
+            assert_interrupted(ppoll(&shared, timeout, &signals(false)));
+            assert_eq!(HANDLED.load(Ordering::Relaxed), handled + 1);
+        }
+        // Nothing is pending now, and the mask is what it was.
+        Target::this_thread().signal();
+        push.send(b"x", 0);
+        assert_eq!(ppoll(&shared, -1, &signals(true)).0, 1);
+        let handled = HANDLED.load(Ordering::Relaxed);
+        set_mask(&signals(false));
+        assert_eq!(HANDLED.load(Ordering::Relaxed), handled + 1);
+    });
+}
+
+fn a_mask_holds_signals_back_during_the_poll() {
+    handle(0);
+    let context = Context::new();
+    let (pull, push) = context.pair(PULL, PUSH, "tcp://127.0.0.1:*");
+    let shared = Shared(pull.0);
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let polling = scope.spawn(|| {
+            tell.send(Target::this_thread()).expect("somebody listens");
+            ppoll(&shared, -1, &signals(true))
+        });
+        let target = told.recv().expect("the thread says who it is");
+        target.wait_until_asleep();
+        target.signal();
+        push.send(b"x", 0);
+        assert_eq!(polling.join().expect("no panic").0, 1);
+    });
+    assert_eq!(pull.recv(), b"x");
 }

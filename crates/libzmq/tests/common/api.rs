@@ -139,6 +139,7 @@ functions! {
     zmq_msg_set_routing_id(*mut Msg, u32) -> c_int;
     zmq_socket_monitor(Handle, *const c_char, c_int) -> c_int;
     zmq_poll(*mut Item, c_int, c_long) -> c_int;
+    zmq_ppoll(*mut Item, c_int, c_long, *const libc::sigset_t) -> c_int;
     zmq_proxy(Handle, Handle, Handle) -> c_int;
     zmq_proxy_steerable(Handle, Handle, Handle, Handle) -> c_int;
     zmq_z85_encode(*mut c_char, *const u8, usize) -> *mut c_char;
