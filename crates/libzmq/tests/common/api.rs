@@ -31,6 +31,7 @@ pub const RCVMORE: c_int = 13;
 
 pub const ENOENT: c_int = 2;
 pub const EINTR: c_int = 4;
+pub const EBADF: c_int = 9;
 pub const EAGAIN: c_int = 11;
 pub const ENOMEM: c_int = 12;
 pub const EFAULT: c_int = 14;
@@ -64,6 +65,16 @@ pub struct Item {
     pub fd: c_int,
     pub events: c_short,
     pub revents: c_short,
+}
+
+/// `zmq_poller_event_t`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    pub socket: *mut c_void,
+    pub fd: c_int,
+    pub user_data: *mut c_void,
+    pub events: c_short,
 }
 
 pub type Handle = *mut c_void;
@@ -140,6 +151,18 @@ functions! {
     zmq_socket_monitor(Handle, *const c_char, c_int) -> c_int;
     zmq_poll(*mut Item, c_int, c_long) -> c_int;
     zmq_ppoll(*mut Item, c_int, c_long, *const libc::sigset_t) -> c_int;
+    zmq_poller_new() -> Handle;
+    zmq_poller_destroy(*mut Handle) -> c_int;
+    zmq_poller_size(Handle) -> c_int;
+    zmq_poller_add(Handle, Handle, *mut c_void, c_short) -> c_int;
+    zmq_poller_modify(Handle, Handle, c_short) -> c_int;
+    zmq_poller_remove(Handle, Handle) -> c_int;
+    zmq_poller_add_fd(Handle, c_int, *mut c_void, c_short) -> c_int;
+    zmq_poller_modify_fd(Handle, c_int, c_short) -> c_int;
+    zmq_poller_remove_fd(Handle, c_int) -> c_int;
+    zmq_poller_wait(Handle, *mut Event, c_long) -> c_int;
+    zmq_poller_wait_all(Handle, *mut Event, c_int, c_long) -> c_int;
+    zmq_poller_fd(Handle, *mut c_int) -> c_int;
     zmq_proxy(Handle, Handle, Handle) -> c_int;
     zmq_proxy_steerable(Handle, Handle, Handle, Handle) -> c_int;
     zmq_z85_encode(*mut c_char, *const u8, usize) -> *mut c_char;
