@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use zlink::Context;
+use zlink::{Context, raw};
 
 use crate::error::{Failure, call};
 use crate::handle::{self, Object};
@@ -32,11 +32,14 @@ pub extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
     })
 }
 
-/// `zmq_ctx_term`: waits until all sockets are closed and what they had queued is sent or given up.
+/// `zmq_ctx_term`: waits until all sockets are closed and what they had queued is sent or given up. Interrupted by a
+/// signal (`EINTR`), it can be called again.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
     call(-1, || {
-        handle::enter::<Context>(context)?.terminate();
+        let entered = handle::enter::<Context>(context)?;
+        raw::terminate(&entered)?;
+        drop(entered);
         // Of several threads that terminate the context, all wait and one succeeds.
         handle::close::<Context>(context, |_| {})?;
         Ok(0)

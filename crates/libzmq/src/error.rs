@@ -92,6 +92,7 @@ mod tests {
         let os = |number| Error::Os { operation: "test", source: std::io::Error::from_raw_os_error(number) };
         let rows = [
             (Error::WouldBlock, libc::EAGAIN),
+            (Error::Interrupted, libc::EINTR),
             (Error::Terminated, ETERM),
             (Error::Closed, libc::ENOTSOCK),
             (Error::WrongState, EFSM),

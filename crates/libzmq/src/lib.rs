@@ -5,7 +5,7 @@
 //!
 //! # Handles
 //!
-//! A `void *` that a C program holds for a context, a socket or a set of timers is the address of a slot in a
+//! A `void *` that a C program holds for a context, a socket, a poller or a set of timers is the address of a slot in a
 //! fixed table (`handle.rs`). So every pointer can be told from a handle without following it, and a closed handle
 //! stays readable for ever: wrong, foreign and closed handles give `EFAULT` or `ENOTSOCK`, never a crash. What a
 //! slot refers to is freed only when no thread is inside a call on it; closing a socket wakes those that wait.
@@ -25,6 +25,7 @@ mod handle;
 mod message;
 mod monitor;
 mod poll;
+mod poller;
 mod proxy;
 mod socket;
 mod timers;

@@ -4,6 +4,7 @@ use std::ffi::{c_int, c_long, c_short, c_void};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use zlink::raw::{self, SigSet};
 use zlink::{Events, PollItem};
 
 use crate::error::{Failure, Result, call};
@@ -20,7 +21,7 @@ pub struct Item {
 }
 
 /// A time-out in milliseconds, negative for none.
-fn timeout_of(millis: c_long) -> Option<Duration> {
+pub(crate) fn timeout_of(millis: c_long) -> Option<Duration> {
     u64::try_from(millis).ok().map(Duration::from_millis)
 }
 
@@ -31,6 +32,22 @@ fn timeout_of(millis: c_long) -> Option<Duration> {
 /// `items` is null or valid for reads and writes of `count` items.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_poll(items: *mut Item, count: c_int, timeout: c_long) -> c_int {
+    // SAFETY: the caller's.
+    unsafe { zmq_ppoll(items, count, timeout, std::ptr::null()) }
+}
+
+/// `zmq_ppoll`: as `zmq_poll`, with `mask` in place of the thread's signal mask while it looks and waits.
+///
+/// # Safety
+///
+/// As [`zmq_poll`]; `mask` is null or points to a set of signals.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_ppoll(
+    items: *mut Item,
+    count: c_int,
+    timeout: c_long,
+    mask: *const libc::sigset_t,
+) -> c_int {
     call(-1, || {
         let count = usize::try_from(count).map_err(|_| Failure(libc::EINVAL))?;
         if count > 0 && (items.is_null() || !items.is_aligned()) {
@@ -42,11 +59,15 @@ pub unsafe extern "C" fn zmq_poll(items: *mut Item, count: c_int, timeout: c_lon
             // SAFETY: not null, and the caller's word.
             unsafe { std::slice::from_raw_parts_mut(items, count) }
         };
-        poll(items, timeout_of(timeout))
+        // SAFETY: the caller's.
+        let mask = unsafe { mask.as_ref() };
+        // SAFETY: a set that the caller has filled in.
+        let mask = mask.map(|mask| unsafe { SigSet::from_sigset_t_unchecked(*mask) });
+        poll(items, timeout_of(timeout), mask)
     })
 }
 
-fn poll(items: &mut [Item], timeout: Option<Duration>) -> Result<c_int> {
+fn poll(items: &mut [Item], timeout: Option<Duration>, mask: Option<SigSet>) -> Result<c_int> {
     let sockets = items
         .iter()
         .map(|item| if item.socket.is_null() { Ok(None) } else { enter(item.socket).map(Some) })
@@ -66,7 +87,7 @@ fn poll(items: &mut [Item], timeout: Option<Duration>) -> Result<c_int> {
             }
         }
     }
-    let found = zlink::poll(&mut polled, timeout)?;
+    let found = raw::poll(&mut polled, timeout, mask)?;
     let mut polled = polled.iter();
     for (item, socket) in items.iter_mut().zip(&sockets) {
         let left_out = socket.is_none() && item.fd < 0;
@@ -75,24 +96,4 @@ fn poll(items: &mut [Item], timeout: Option<Duration>) -> Result<c_int> {
         item.revents = ready.bits();
     }
     Ok(c_int::try_from(found).unwrap_or(c_int::MAX))
-}
-
-/// `zmq_ppoll`. Only without a signal mask, which is `zmq_poll`; with one it fails with `ENOTSUP`.
-///
-/// # Safety
-///
-/// As [`zmq_poll`].
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_ppoll(
-    items: *mut Item,
-    count: c_int,
-    timeout: c_long,
-    mask: *const libc::sigset_t,
-) -> c_int {
-    if mask.is_null() {
-        // SAFETY: the caller's.
-        unsafe { zmq_poll(items, count, timeout) }
-    } else {
-        call(-1, || Err(Failure(libc::ENOTSUP)))
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use zlink_pipe::{Queue, QueueConfig};
 use zlink_zmtp::SocketType;
@@ -12,6 +12,7 @@ use crate::engine::{EndpointId, IoShared, IoThread};
 use crate::error::{Error, Result};
 use crate::inbox::{Inbox, News, PipeId};
 use crate::option::context::ContextOptions;
+use crate::reactor::{Ended, Wakeup};
 use crate::socket::Socket;
 
 /// Locks, ignoring poison: no code under these locks can panic half-way through an update.
@@ -22,7 +23,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Default)]
 struct LiveCount {
     count: Mutex<usize>,
-    changed: Condvar,
+    changed: Wakeup,
 }
 
 /// Keeps a context from ending while it exists: held by sockets, and by endpoints with work to do.
@@ -44,7 +45,7 @@ impl Clone for Live {
 impl Drop for Live {
     fn drop(&mut self) {
         *lock(&self.0.count) -= 1;
-        self.0.changed.notify_all();
+        self.0.changed.wake_all();
     }
 }
 
@@ -158,14 +159,20 @@ impl Context {
     }
 
     /// Ends the context: as [`shutdown`](Self::shutdown), then waits until all sockets are closed and what
-    /// they had queued is sent or past its linger time, and ends the I/O threads.
+    /// they had queued is sent or past its linger time, and ends the I/O threads. Signals do not end the wait.
     ///
     /// Source: `zmq_ctx_term`(3).
     pub fn terminate(&self) {
+        while self.try_terminate().is_err() {}
+    }
+
+    /// As [`terminate`](Self::terminate), unless a signal ends the wait: [`Error::Interrupted`].
+    pub(crate) fn try_terminate(&self) -> Result<()> {
         self.shutdown();
-        self.inner.wait_until_idle();
+        self.inner.wait_until_idle()?;
         let threads = std::mem::take(&mut lock(&self.inner.state).io_threads);
         drop(threads);
+        Ok(())
     }
 
     /// Sets a context option from its bytes as `zmq_ctx_set_ext` takes them; most take an `int`.
@@ -240,13 +247,19 @@ impl ContextInner {
             .ok_or(Error::NoIoThread)
     }
 
-    fn wait_until_idle(&self) {
+    /// Waits until no socket is open and nothing is left to be sent, or a signal comes.
+    fn wait_until_idle(&self) -> Result<()> {
         for count in [&self.open_sockets, &self.live] {
             let mut left = lock(&count.count);
             while *left > 0 {
-                left = count.changed.wait(left).unwrap_or_else(|poisoned| poisoned.into_inner());
+                let ended;
+                (left, ended) = count.changed.wait(&count.count, left, None);
+                if ended == Ended::Interrupted && *left > 0 {
+                    return Err(Error::Interrupted);
+                }
             }
         }
+        Ok(())
     }
 
     // --- in-process names ---
@@ -363,6 +376,6 @@ impl State {
 impl Drop for ContextInner {
     fn drop(&mut self) {
         // Sockets hold the context, so none is left; what they queued may still be on its way.
-        self.wait_until_idle();
+        while self.wait_until_idle().is_err() {}
     }
 }

@@ -17,6 +17,9 @@ const HAUSNUMERO: i32 = 156_384_712;
 pub enum Error {
     /// The operation would have to wait, and was told not to, or its time-out passed (`EAGAIN`).
     WouldBlock,
+    /// A signal's handler has run in the thread while it waited; nothing was sent or received (`EINTR`). To go on
+    /// regardless, call again.
+    Interrupted,
     /// The context is being terminated (`ETERM`).
     Terminated,
     /// The socket is closed (`ENOTSOCK`).
@@ -65,6 +68,7 @@ impl Error {
     pub fn errno(&self) -> i32 {
         match self {
             Error::WouldBlock => Errno::AGAIN.raw_os_error(),
+            Error::Interrupted => Errno::INTR.raw_os_error(),
             Error::Terminated => HAUSNUMERO + 53,
             Error::Closed => Errno::NOTSOCK.raw_os_error(),
             Error::WrongState => HAUSNUMERO + 51,
@@ -92,6 +96,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::WouldBlock => f.write_str("the operation would block"),
+            Error::Interrupted => f.write_str("a signal ended the wait"),
             Error::Terminated => f.write_str("the context was terminated"),
             Error::Closed => f.write_str("the socket is closed"),
             Error::WrongState => f.write_str("the operation does not fit the socket's present state"),

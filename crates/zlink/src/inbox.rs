@@ -5,11 +5,11 @@
 //! also waits for connections it reads itself, on a descriptor that a post makes readable.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
 use crate::attach::{Attachment, PeerInfo};
-use crate::reactor::Waker;
+use crate::reactor::{Ended, Waker, Wakeup};
 
 /// A socket's own name for one of its pipes: an index, and which of its successive users is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -51,7 +51,7 @@ struct State {
 /// See the module's description.
 pub(crate) struct Inbox {
     state: Mutex<State>,
-    wakeup: Condvar,
+    wakeup: Wakeup,
     /// Made on first use: a socket that nobody waits on costs no descriptor.
     waker: OnceLock<Waker>,
     /// There is news, or the context is being terminated: one load tells a busy socket that there is not.
@@ -63,7 +63,7 @@ impl Inbox {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Inbox {
             state: Mutex::default(),
-            wakeup: Condvar::new(),
+            wakeup: Wakeup::new(),
             waker: OnceLock::new(),
             pending: AtomicBool::new(false),
             terminated: AtomicBool::new(false),
@@ -160,7 +160,7 @@ impl Inbox {
         let (sleepers, by_fd) = (state.sleepers > 0, state.fd_sleepers > 0 || state.fd_watched);
         drop(state);
         if sleepers {
-            self.wakeup.notify_all();
+            self.wakeup.wake_all();
         }
         if by_fd && let Some(waker) = self.waker.get() {
             waker.wake();
@@ -195,29 +195,21 @@ impl Inbox {
         state.posted
     }
 
-    /// Sleeps until something was posted since `seen`. Returns false if the deadline passed first.
-    pub(crate) fn sleep(&self, seen: u64, deadline: Option<Instant>) -> bool {
+    /// Sleeps until something was posted since `seen`, the deadline has passed or the thread got a signal.
+    pub(crate) fn sleep(&self, seen: u64, deadline: Option<Instant>) -> Ended {
         let mut state = self.lock();
         while state.posted == seen {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             state.sleepers += 1;
-            let timed_out;
-            (state, timed_out) = match deadline {
-                None => (self.wakeup.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner()), false),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let (state, timeout) = self
-                        .wakeup
-                        .wait_timeout(state, left)
-                        .unwrap_or_else(|poisoned| poisoned.into_inner());
-                    (state, timeout.timed_out())
-                }
-            };
+            let ended;
+            (state, ended) = self.wakeup.wait(&self.state, state, left);
             state.sleepers -= 1;
-            if timed_out {
-                return state.posted != seen;
+            // What was posted meanwhile comes first.
+            if ended != Ended::Woken && state.posted == seen {
+                return ended;
             }
         }
-        true
+        Ended::Woken
     }
 
     /// The descriptor that posts make readable while somebody sleeps on it.
@@ -253,7 +245,7 @@ impl Inbox {
         let watched = state.fd_watched;
         drop(state);
         if others {
-            self.wakeup.notify_all();
+            self.wakeup.wake_all();
         }
         if let Some(waker) = self.waker.get() {
             if woken && !watched {

@@ -8,10 +8,16 @@ use std::ops::{BitOr, BitOrAssign};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::SigSet;
+use nix::sys::time::TimeSpec;
 
 use crate::error::{Error, Result};
 use crate::socket::Socket;
+
+/// More than a wait can last; the kernel's seconds are signed.
+const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
 
 /// What to wait for, or what has come. Sets are joined with `|`.
 ///
@@ -131,18 +137,18 @@ impl<'a> PollItem<'a> {
 
     fn flags(&self) -> PollFlags {
         let mut flags = PollFlags::empty();
-        flags.set(PollFlags::IN, self.events.contains(Events::IN));
-        flags.set(PollFlags::OUT, self.events.contains(Events::OUT));
-        flags.set(PollFlags::PRI, self.events.contains(Events::PRIORITY));
+        flags.set(PollFlags::POLLIN, self.events.contains(Events::IN));
+        flags.set(PollFlags::POLLOUT, self.events.contains(Events::OUT));
+        flags.set(PollFlags::POLLPRI, self.events.contains(Events::PRIORITY));
         flags
     }
 
     fn note(&mut self, flags: PollFlags) {
-        let known = PollFlags::IN | PollFlags::OUT | PollFlags::PRI;
+        let known = PollFlags::POLLIN | PollFlags::POLLOUT | PollFlags::POLLPRI;
         for (flag, event) in [
-            (PollFlags::IN, Events::IN),
-            (PollFlags::OUT, Events::OUT),
-            (PollFlags::PRI, Events::PRIORITY),
+            (PollFlags::POLLIN, Events::IN),
+            (PollFlags::POLLOUT, Events::OUT),
+            (PollFlags::POLLPRI, Events::PRIORITY),
             (!known, Events::ERROR),
         ] {
             if flags.intersects(flag) {
@@ -166,21 +172,31 @@ impl Socket {
 ///
 /// # Errors
 ///
-/// [`Error::Terminated`] and [`Error::Closed`] if that is so of one of the sockets, [`Error::Os`] with `EINTR` if a
-/// signal ended the wait, or if the process is out of descriptors.
+/// [`Error::Terminated`] and [`Error::Closed`] if that is so of one of the sockets, [`Error::Interrupted`] if a
+/// signal ended the wait, [`Error::Os`] if the process is out of descriptors.
 ///
 /// Source: `zmq_poll`(3).
 pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<usize> {
+    poll_with_mask(items, timeout, None)
+}
+
+/// As [`poll`]. While it looks and waits, `mask` takes the place of the thread's signal mask, as for `ppoll(2)`: of a
+/// signal that the thread blocks and `mask` does not, none that comes before the wait is lost to it.
+pub(crate) fn poll_with_mask(
+    items: &mut [PollItem<'_>],
+    timeout: Option<Duration>,
+    mask: Option<SigSet>,
+) -> Result<usize> {
     // A time too far away to be told is no limit.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
         // Descriptors are asked even if a socket is ready: none may starve the others.
-        let found = look(items)? + ask(items, &mut descriptors(items), Some(Duration::ZERO))?;
+        let found = look(items)? + ask(items, &mut descriptors(items), Some(Duration::ZERO), mask)?;
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if found > 0 || left == Some(Duration::ZERO) {
             return Ok(found);
         }
-        wait(items, left)?;
+        wait(items, left, mask)?;
     }
 }
 
@@ -200,32 +216,41 @@ fn descriptors<'a>(items: &[PollItem<'a>]) -> Vec<PollFd<'a>> {
     let mut fds = Vec::new();
     for item in items {
         if let Source::Fd(fd) = item.source {
-            fds.push(PollFd::from_borrowed_fd(fd, item.flags()));
+            fds.push(PollFd::new(fd, item.flags()));
         }
     }
     fds
 }
 
 /// Polls `fds`, the first of which are the [`descriptors`]. Returns how many of those are ready.
-fn ask(items: &mut [PollItem<'_>], fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize> {
-    if fds.is_empty() && timeout == Some(Duration::ZERO) {
+fn ask(
+    items: &mut [PollItem<'_>],
+    fds: &mut [PollFd<'_>],
+    timeout: Option<Duration>,
+    mask: Option<SigSet>,
+) -> Result<usize> {
+    // With a mask, a signal that has come is handled even if there is nothing to ask.
+    if fds.is_empty() && timeout == Some(Duration::ZERO) && mask.is_none() {
         return Ok(0);
     }
     // The kernel rounds up: it never wakes early.
-    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-    rustix::event::poll(fds, timeout.as_ref())
-        .map_err(|error| Error::Os { operation: "poll", source: error.into() })?;
+    let timeout = timeout.map(|timeout| TimeSpec::from_duration(timeout.min(LONGEST)));
+    ppoll(fds, timeout, mask).map_err(|error| match error {
+        Errno::EINTR => Error::Interrupted,
+        error => Error::Os { operation: "poll", source: error.into() },
+    })?;
     let mut found = 0;
     let with_fd = items.iter_mut().filter(|item| matches!(item.source, Source::Fd(_)));
     for (item, fd) in with_fd.zip(fds) {
-        item.note(fd.revents());
+        // Nothing but these flags is known to the kernel.
+        item.note(fd.revents().unwrap_or(PollFlags::POLLERR));
         found += usize::from(!item.ready.is_empty());
     }
     Ok(found)
 }
 
 /// Sleeps until there may be something to find.
-fn wait(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<()> {
+fn wait(items: &mut [PollItem<'_>], timeout: Option<Duration>, mask: Option<SigSet>) -> Result<()> {
     let mut waits = Vec::with_capacity(items.len());
     for item in &*items {
         if let Source::Socket(socket) = item.source
@@ -244,8 +269,8 @@ fn wait(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<()> {
     }
     let mut fds = descriptors(items);
     for wait in &waits {
-        fds.push(PollFd::from_borrowed_fd(wait.fd().map_err(Error::os("eventfd"))?, PollFlags::IN));
+        fds.push(PollFd::new(wait.fd().map_err(Error::os("eventfd"))?, PollFlags::POLLIN));
     }
-    ask(items, &mut fds, timeout)?;
+    ask(items, &mut fds, timeout, mask)?;
     Ok(())
 }

@@ -50,7 +50,8 @@ pub struct Proxied {
 /// # Errors
 ///
 /// [`Error::Terminated`], [`Error::Closed`], [`Error::NotSupported`] if a socket's type can neither
-/// give nor take what its role asks for, [`Error::Os`] with `EINTR` if a signal ended a wait.
+/// give nor take what its role asks for, [`Error::Interrupted`] if a signal ended a wait. One that ends a wait for
+/// `capture` leaves the part that was passed on last without its copy.
 ///
 /// Source: `zmq_proxy`(3).
 pub fn proxy(frontend: &Socket, backend: &Socket, capture: Option<&Socket>) -> Result<()> {

@@ -4,11 +4,16 @@
 //! Nothing here is stable, and nothing here is slower than the public calls: each is the socket's own function
 //! under a public name.
 
+use std::time::Duration;
+
+pub use nix::sys::signal::SigSet;
 use zlink_pipe::{Body, Message};
 
+use crate::context::Context;
 use crate::error::Result;
 use crate::monitor::MonitorEvent;
 use crate::pipe::Sink;
+use crate::poller::{PollItem, poll_with_mask};
 use crate::socket::{Socket, Wait};
 
 #[inline]
@@ -59,6 +64,30 @@ pub fn recv_message(socket: &Socket, message: &mut Message, dontwait: bool) -> R
     let more = socket.receive_into(&mut Sink::Message(message), wait(dontwait))?;
     message.set_more(more);
     Ok(())
+}
+
+/// As [`Context::terminate`], but a signal ends the wait. The context's sockets can then be closed and nothing else,
+/// and a further call goes on waiting.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`](crate::Error::Interrupted) if a signal ended the wait.
+///
+/// Source: `zmq_ctx_term`(3).
+pub fn terminate(context: &Context) -> Result<()> {
+    context.try_terminate()
+}
+
+/// As [`poll`](crate::poll). While it looks and waits, `mask`, if there is one, takes the place of the thread's signal
+/// mask, as for `ppoll(2)`.
+///
+/// # Errors
+///
+/// As [`poll`](crate::poll).
+///
+/// Source: `zmq_ppoll`(3).
+pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>, mask: Option<SigSet>) -> Result<usize> {
+    poll_with_mask(items, timeout, mask)
 }
 
 /// Takes a socket's events.

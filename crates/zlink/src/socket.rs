@@ -19,6 +19,7 @@ use crate::monitor::MonitorHub;
 use crate::option::SocketOptions;
 use crate::pattern::{self, Pattern, Refusal};
 use crate::pipe::{PipeEnd, Pipes, Sink};
+use crate::reactor::Ended;
 use direct::Direct;
 use endpoints::Record;
 
@@ -196,12 +197,10 @@ impl Socket {
             let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
             let seen = core.seen;
             drop(core);
-            let awake = self.inbox.sleep(seen, deadline);
+            let ended = self.inbox.sleep(seen, deadline);
             core = self.lock();
             self.take_news(&mut core)?;
-            if !awake {
-                return Err(Error::WouldBlock);
-            }
+            go_on(ended)?;
         }
     }
 
@@ -233,12 +232,10 @@ impl Socket {
                 return Err(Error::WouldBlock);
             }
             let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
-            let awake;
-            (core, awake) = self.wait_for_input(core, deadline);
+            let ended;
+            (core, ended) = self.wait_for_input(core, deadline);
             self.take_news(&mut core)?;
-            if !awake {
-                return Err(Error::WouldBlock);
-            }
+            go_on(ended)?;
         }
     }
 
@@ -249,7 +246,8 @@ impl Socket {
     ///
     /// [`Error::WouldBlock`] after the time-out, [`Error::WrongState`] if the pattern does not allow a send
     /// now, [`Error::HostUnreachable`] for a ROUTER with `ZMQ_ROUTER_MANDATORY`, [`Error::NotSupported`] if
-    /// the type does not send, [`Error::Terminated`]. The message comes back with the error.
+    /// the type does not send, [`Error::Interrupted`] if a signal ended the wait, [`Error::Terminated`]. The
+    /// message comes back with the error.
     ///
     /// Source: `zmq_msg_send`(3).
     pub fn send(&self, message: impl Into<Message>) -> std::result::Result<(), SendError> {
@@ -314,7 +312,8 @@ impl Socket {
     /// # Errors
     ///
     /// [`Error::WouldBlock`] after the time-out, [`Error::WrongState`] if the pattern does not allow a
-    /// receive now, [`Error::NotSupported`] if the type does not receive, [`Error::Terminated`].
+    /// receive now, [`Error::NotSupported`] if the type does not receive, [`Error::Interrupted`] if a signal
+    /// ended the wait, [`Error::Terminated`].
     ///
     /// Source: `zmq_msg_recv`(3).
     pub fn recv(&self) -> Result<Message> {
@@ -440,6 +439,15 @@ pub struct Readiness {
 /// The deadline of a time-out option: milliseconds, −1 for none.
 fn deadline_after(timeout: i32) -> Option<Instant> {
     u64::try_from(timeout).ok().map(|timeout| Instant::now() + Duration::from_millis(timeout))
+}
+
+/// Whether a call that has waited looks again.
+fn go_on(ended: Ended) -> Result<()> {
+    match ended {
+        Ended::Woken => Ok(()),
+        Ended::TimedOut => Err(Error::WouldBlock),
+        Ended::Interrupted => Err(Error::Interrupted),
+    }
 }
 
 /// The value of `ZMQ_LINGER` as a duration; `None` is without end.

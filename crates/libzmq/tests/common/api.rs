@@ -1,6 +1,4 @@
-//! The functions of `zmq.h`, loaded from our library.
-
-#![allow(dead_code, reason = "each test program uses some of them")]
+//! The functions of `zmq.h`, loaded from our library or, where [`each`](super::each) says so, from libzmq.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_short, c_void};
 use std::ptr;
@@ -8,7 +6,7 @@ use std::sync::OnceLock;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use super::our_library;
+use super::each::library;
 
 pub const PAIR: c_int = 0;
 pub const PUB: c_int = 1;
@@ -24,12 +22,16 @@ pub const DONTWAIT: c_int = 1;
 pub const SNDMORE: c_int = 2;
 
 pub const LINGER: c_int = 17;
+pub const SNDHWM: c_int = 23;
+pub const RCVHWM: c_int = 24;
 pub const RCVTIMEO: c_int = 27;
 pub const SNDTIMEO: c_int = 28;
 pub const LAST_ENDPOINT: c_int = 32;
 pub const RCVMORE: c_int = 13;
 
 pub const ENOENT: c_int = 2;
+pub const EINTR: c_int = 4;
+pub const EBADF: c_int = 9;
 pub const EAGAIN: c_int = 11;
 pub const ENOMEM: c_int = 12;
 pub const EFAULT: c_int = 14;
@@ -65,6 +67,16 @@ pub struct Item {
     pub revents: c_short,
 }
 
+/// `zmq_poller_event_t`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    pub socket: *mut c_void,
+    pub fd: c_int,
+    pub user_data: *mut c_void,
+    pub events: c_short,
+}
+
 pub type Handle = *mut c_void;
 pub type Release = unsafe extern "C" fn(*mut c_void, *mut c_void);
 pub type Handler = unsafe extern "C" fn(c_int, *mut c_void);
@@ -78,8 +90,8 @@ macro_rules! functions {
 
         impl Api {
             fn load() -> Self {
-                // SAFETY: our own library, whose loading runs nothing but the start of Rust's runtime.
-                let library = unsafe { Library::open(Some(our_library()), RTLD_NOW | RTLD_LOCAL) };
+                // SAFETY: built by this workspace; loading it runs nothing but the start of a language's runtime.
+                let library = unsafe { Library::open(Some(library()), RTLD_NOW | RTLD_LOCAL) };
                 let library = library.expect("the library was just built");
                 let api = Api {
                     $(
@@ -138,6 +150,19 @@ functions! {
     zmq_msg_set_routing_id(*mut Msg, u32) -> c_int;
     zmq_socket_monitor(Handle, *const c_char, c_int) -> c_int;
     zmq_poll(*mut Item, c_int, c_long) -> c_int;
+    zmq_ppoll(*mut Item, c_int, c_long, *const libc::sigset_t) -> c_int;
+    zmq_poller_new() -> Handle;
+    zmq_poller_destroy(*mut Handle) -> c_int;
+    zmq_poller_size(Handle) -> c_int;
+    zmq_poller_add(Handle, Handle, *mut c_void, c_short) -> c_int;
+    zmq_poller_modify(Handle, Handle, c_short) -> c_int;
+    zmq_poller_remove(Handle, Handle) -> c_int;
+    zmq_poller_add_fd(Handle, c_int, *mut c_void, c_short) -> c_int;
+    zmq_poller_modify_fd(Handle, c_int, c_short) -> c_int;
+    zmq_poller_remove_fd(Handle, c_int) -> c_int;
+    zmq_poller_wait(Handle, *mut Event, c_long) -> c_int;
+    zmq_poller_wait_all(Handle, *mut Event, c_int, c_long) -> c_int;
+    zmq_poller_fd(Handle, *mut c_int) -> c_int;
     zmq_proxy(Handle, Handle, Handle) -> c_int;
     zmq_proxy_steerable(Handle, Handle, Handle, Handle) -> c_int;
     zmq_z85_encode(*mut c_char, *const u8, usize) -> *mut c_char;

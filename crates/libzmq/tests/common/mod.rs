@@ -1,6 +1,10 @@
 //! Where the tests find the shared object of this package.
 
+#![allow(dead_code, reason = "each test program uses some of it")]
+
 pub mod api;
+pub mod each;
+pub mod signals;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -14,7 +14,7 @@ use super::connection::{Connection, WriteTurn};
 use super::listener::BoundEndpoint;
 use super::session::{ConnectTo, Port, Session, SessionHandle};
 use crate::monitor::EventKind;
-use crate::reactor::{Epoll, Events, Interest, TimerId, Timers, Waker};
+use crate::reactor::{Epoll, Events, Interest, TimerId, Timers, Waker, block_signals};
 use crate::transport::{Listener, Resolver};
 
 /// How often a stream that its producer writes is looked after: the longest a rest of it may lie there.
@@ -130,6 +130,7 @@ impl IoThread {
         shared.epoll.add(shared.waker.as_fd(), WAKER_TOKEN, Interest::READ)?;
         let mut loop_state = Thread::new(Arc::clone(&shared));
         let thread = thread::Builder::new().name(name).spawn(move || {
+            block_signals();
             pin(&cpus);
             loop_state.run();
         })?;
@@ -243,7 +244,7 @@ impl Thread {
             let timeout = if quiet { timeout } else { Some(Duration::ZERO) };
             if self.shared.epoll.wait(&mut events, timeout).is_err() {
                 // Not a failure that waiting again could repeat without end: the set and the buffer are
-                // valid, so only a signal's odd error number gets here.
+                // valid, so only a signal gets here, and the thread blocks those that can be blocked.
                 continue;
             }
             for event in events.iter() {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
-use rustix::io::Errno;
 
 /// Below this a whole millisecond of rounding is a large part of the wait, and worth a second
 /// system call to avoid.
@@ -125,8 +124,9 @@ impl Epoll {
 
     /// Waits until a source is ready or `timeout` has passed; `None` waits for ever, zero not at all.
     ///
-    /// A signal ends the wait early, with no events and no error, and so does the kernel's limit of 24 days:
-    /// the caller looks at its deadlines and waits again. Otherwise the wait never ends before `timeout`.
+    /// A signal ends the wait early, with [`io::ErrorKind::Interrupted`]. So does, without an error, the
+    /// kernel's limit of 24 days: the caller looks at its deadlines and waits again. Otherwise the wait never ends
+    /// before `timeout`.
     /// Rounding it down would wake the thread a fraction of a millisecond early, to find no timer expired
     /// and spin with a timeout of zero until the clock catches up.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
@@ -137,16 +137,14 @@ impl Epoll {
             // and sandboxes refuse it. `ppoll` on the set itself has counted nanoseconds all along.
             let mut set = [PollFd::new(&self.fd, PollFlags::IN)];
             match poll(&mut set, Some(&timespec(precise))) {
-                Ok(0) | Err(Errno::INTR) => return Ok(()),
+                Ok(0) => return Ok(()),
                 Ok(_) => timeout = Some(Duration::ZERO),
                 Err(errno) => return Err(errno.into()),
             }
         }
         let timeout = timeout.map(|t| timespec(round_up_to_millis(t)));
-        match epoll::wait(&self.fd, spare_capacity(&mut events.buffer), timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(errno.into()),
-        }
+        epoll::wait(&self.fd, spare_capacity(&mut events.buffer), timeout.as_ref())?;
+        Ok(())
     }
 }
 

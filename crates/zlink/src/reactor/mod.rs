@@ -1,6 +1,6 @@
 //! Readiness, wake-ups and deadlines: what an I/O thread sleeps on.
 //!
-//! The module owns kernel objects ([`Epoll`], [`Waker`]) and the ordered set of deadlines
+//! The module owns kernel objects ([`Epoll`], [`Waker`], [`Wakeup`]) and the ordered set of deadlines
 //! ([`Timers`]). It knows nothing of sockets' meaning: a source is a file descriptor with a token,
 //! a timer is a deadline with a key, and what either stands for is the caller's business.
 //!
@@ -10,9 +10,13 @@
 #![forbid(unsafe_code)]
 
 mod epoll;
+mod signals;
 mod timers;
 mod waker;
+mod wakeup;
 
 pub(crate) use epoll::{Epoll, Events, Interest};
+pub(crate) use signals::block_signals;
 pub(crate) use timers::{TimerId, Timers};
 pub(crate) use waker::Waker;
+pub(crate) use wakeup::{Ended, Wakeup};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Core, Socket};
 use crate::engine::{Connection, LeaseHolder, ReadTurn};
 use crate::inbox::Inbox;
-use crate::reactor::{Epoll, Events, Interest};
+use crate::reactor::{Ended, Epoll, Events, Interest};
 
 /// A socket with more connections than this leaves the reading to its I/O threads: taking as many leases, and
 /// taking them back, would cost more than the wake-ups saved.
@@ -76,33 +76,38 @@ impl Direct {
 }
 
 impl Socket {
-    /// Waits for input or news until `deadline`. Returns whether there may be some.
+    /// Waits for input or news until `deadline` or a signal. [`Ended::Woken`]: there may be some.
     pub(super) fn wait_for_input<'a>(
         &'a self,
         mut core: MutexGuard<'a, Core>,
         deadline: Option<Instant>,
-    ) -> (MutexGuard<'a, Core>, bool) {
+    ) -> (MutexGuard<'a, Core>, Ended) {
         core.pipes.flush();
         let Some(holder) = core.begin_direct_wait(&self.inbox) else {
             let seen = core.seen;
             drop(core);
-            let awake = self.inbox.sleep(seen, deadline);
-            return (self.lock(), awake);
+            let ended = self.inbox.sleep(seen, deadline);
+            return (self.lock(), ended);
         };
         if !self.inbox.begin_fd_sleep(core.seen) {
             core.end_direct_wait(&holder);
-            return (core, true);
+            return (core, Ended::Woken);
         }
         let mut events = Events::with_capacity(EVENTS);
         drop(core);
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // The set and the buffer are valid: nothing but a signal ends the wait early, and then the caller
-        // looks and waits again.
-        let _ = holder.epoll.wait(&mut events, timeout);
+        // The set and the buffer are valid: an error is a signal.
+        let interrupted = holder.epoll.wait(&mut events, timeout).is_err();
         let mut core = self.lock();
         core.take_events(&holder, &events, &self.inbox);
-        let awake = !events.is_empty() || deadline.is_none_or(|deadline| Instant::now() < deadline);
-        (core, awake)
+        let ended = if interrupted {
+            Ended::Interrupted
+        } else if events.is_empty() && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            Ended::TimedOut
+        } else {
+            Ended::Woken
+        };
+        (core, ended)
     }
 
     /// Prepares to wait on a descriptor, for a poll over several sockets. `None`: look at the socket again,

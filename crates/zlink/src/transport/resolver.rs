@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::endpoint::{Host, HostPort, TcpEndpoint};
 use super::tcp;
+use crate::reactor::block_signals;
 
 /// How many lookups may wait. Each stands for a connector, which tries again later when turned away.
 const QUEUE: usize = 1024;
@@ -86,9 +87,10 @@ impl Resolver {
     fn start(&self, queue: &mut Option<SyncSender<Job>>, job: Job) -> Result<(), Job> {
         let (sender, receiver) = sync_channel(QUEUE);
         let (look_up, closed) = (Arc::clone(&self.look_up), Arc::clone(&self.closed));
-        let spawned = thread::Builder::new()
-            .name(String::from("zlink-resolver"))
-            .spawn(move || run(&receiver, &look_up, &closed));
+        let spawned = thread::Builder::new().name(String::from("zlink-resolver")).spawn(move || {
+            block_signals();
+            run(&receiver, &look_up, &closed);
+        });
         if spawned.is_err() {
             return Err(job);
         }
