@@ -278,7 +278,7 @@ stored {
     /// With 1, a send blocks or fails with `EAGAIN` while a subscriber is at its high-water mark. With 0 that
     /// subscriber misses the message.
     {
-        XPUB_NODROP = 69; xpub_nodrop: flag(NonNegative) = false; on [Xpub, Pub]; AtOnce wo;
+        XPUB_NODROP = 69; xpub_nodrop: flag(NonNegative) = false; on [Xpub, Pub, Radio]; AtOnce wo;
         "whether slow subscribers hold up a send", "boolean"; flag_set(set_xpub_nodrop);
     }
     /// With 1, a subscription received has no effect by itself: the application answers it with `ZMQ_SUBSCRIBE` or
@@ -348,7 +348,8 @@ other {
         MECHANISM = 43; live(Mechanism, ExactInt) = "ZMQ_NULL"; on []; Never ro;
         "the security mechanism", "number"; none();
     }
-    /// 0 for the socket types there are so far: they have a descriptor and messages of several parts.
+    /// 1 for SERVER, CLIENT, RADIO, DISH, GATHER, SCATTER, PEER and CHANNEL, whose messages have one part; 0 for the
+    /// others. All types may be used from several threads at a time.
     {
         THREAD_SAFE = 81; live(ThreadSafe, Int) = "0"; on []; Never ro;
         "whether the socket is of libzmq's thread-safe types", "boolean"; none();
