@@ -167,7 +167,9 @@ fn set_differs(socket_type: c_int, option: c_int, value: &[u8]) -> bool {
     let empty_device = option == 92 && value.is_empty();
     // No routing id is longer than 255 bytes; libzmq finds out later.
     let long_routing_id = option == 61 && value.len() > 255;
-    refused_here || router_option_of_rep || empty_device || long_routing_id
+    // libzmq reads an int whatever the length says.
+    let any_length = option == 115 && value.len() != size_of::<c_int>();
+    refused_here || any_length || router_option_of_rep || empty_device || long_routing_id
 }
 
 /// What differs on purpose when `option` is read.

@@ -21,6 +21,14 @@ pub(super) struct Subscriber {
     prefixes: Prefixes,
     announcer: Announcer,
     invert: bool,
+    /// Parts of a message that does not begin with a subscription or cancellation are none.
+    only_first: bool,
+    /// Publishers are told of every cancellation.
+    all_cancellations: bool,
+    /// The message that is being sent lacks further parts.
+    sending: bool,
+    /// Parts of it may be subscriptions and cancellations.
+    subscribes: bool,
 }
 
 impl Subscriber {
@@ -35,13 +43,14 @@ impl Subscriber {
     }
 
     /// Counts a subscription or cancellation. Returns whether publishers are to be told: of every
-    /// subscription, since an XPUB may want to know of repeated ones, but only of the last cancellation.
+    /// subscription, since an XPUB may want to know of repeated ones, but only of the last cancellation unless
+    /// asked for.
     fn count(&mut self, topic: &[u8], add: bool) -> bool {
         if add {
             self.prefixes.add(topic);
             true
         } else {
-            self.prefixes.remove(topic)
+            self.prefixes.remove(topic) || self.all_cancellations
         }
     }
 
@@ -112,7 +121,13 @@ impl Pattern for Subscriber {
         if self.filters {
             return Err(Error::NotSupported.into());
         }
-        let Some((&flag @ (0 | 1), topic)) = body.as_slice().split_first() else {
+        let first = !std::mem::replace(&mut self.sending, more);
+        let subscription =
+            body.as_slice().split_first().filter(|(flag, _)| **flag <= 1 && (first || self.subscribes));
+        if first {
+            self.subscribes = !self.only_first || subscription.is_some();
+        }
+        let Some((&flag, topic)) = subscription else {
             self.send_data(pipes, body, more);
             return Ok(());
         };
@@ -150,6 +165,8 @@ impl Pattern for Subscriber {
 
     fn configure(&mut self, options: &SocketOptions) {
         self.invert = options.invert_matching;
+        self.only_first = options.only_first_subscribe;
+        self.all_cancellations = options.xsub_verbose_unsubscribe;
     }
 
     fn subscribe(&mut self, pipes: &mut Pipes, topic: &[u8], add: bool) -> Result<(), Error> {
