@@ -2,10 +2,8 @@
 //! `ENOTSUP`.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::ptr;
 
 use crate::error::{Failure, call};
-use crate::message::MessageMemory;
 
 macro_rules! not_supported {
     ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty = $failed:expr;)*) => {
@@ -24,11 +22,6 @@ not_supported! {
     zmq_curve_keypair(public: *mut c_char, secret: *mut c_char) -> c_int = -1;
     zmq_curve_public(public: *mut c_char, secret: *const c_char) -> c_int = -1;
 
-    zmq_msg_set_group(message: *mut MessageMemory, group: *const c_char) -> c_int = -1;
-    zmq_msg_group(message: *mut MessageMemory) -> *const c_char = ptr::null();
-    zmq_join(socket: *mut c_void, group: *const c_char) -> c_int = -1;
-    zmq_leave(socket: *mut c_void, group: *const c_char) -> c_int = -1;
-    zmq_connect_peer(socket: *mut c_void, endpoint: *const c_char) -> u32 = 0;
     zmq_socket_get_peer_state(socket: *mut c_void, routing_id: *const c_void, size: usize) -> c_int = -1;
     zmq_socket_monitor_pipes_stats(socket: *mut c_void) -> c_int = -1;
 }

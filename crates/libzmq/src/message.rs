@@ -14,7 +14,7 @@ use zlink_pipe::Message;
 
 use crate::error::{Failure, Result, call};
 use crate::socket::{DONTWAIT, SNDMORE, enter, returned};
-use crate::utils::{input, text};
+use crate::utils::{group, input, text};
 
 /// Bodies from this size on are allocated by a call that can fail, since a caller may ask for any number; smaller
 /// ones in one piece with their count.
@@ -406,6 +406,34 @@ pub unsafe extern "C" fn zmq_msg_set_routing_id(message: *mut MessageMemory, rou
             return Err(Failure(libc::EINVAL));
         }
         message.message.set_routing_id(routing_id);
+        Ok(0)
+    })
+}
+
+/// `zmq_msg_group`. The string lives as long as the message, and until its group is set again; it is empty if there
+/// is no group.
+///
+/// # Safety
+///
+/// `message` is null or valid for reads of a `zmq_msg_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_group(message: *mut MessageMemory) -> *const c_char {
+    // SAFETY: the caller's.
+    call(ptr::null(), || Ok(unsafe { seen_at(message) }?.message.group_text().as_ptr()))
+}
+
+/// `zmq_msg_set_group`. A name of more than 255 bytes is refused.
+///
+/// # Safety
+///
+/// `message` is null or valid for reads and writes of a `zmq_msg_t`; `name` is null or a string that ends in a zero
+/// byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_set_group(message: *mut MessageMemory, name: *const c_char) -> c_int {
+    call(-1, || {
+        // SAFETY: the caller's.
+        let (message, name) = unsafe { (at(message)?, group(name)?) };
+        message.message.set_group(name).map_err(zlink::Error::from)?;
         Ok(0)
     })
 }

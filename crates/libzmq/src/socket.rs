@@ -8,7 +8,7 @@ use zlink_pipe::Message;
 
 use crate::error::{Failure, Result, call};
 use crate::handle::{self, Object};
-use crate::utils::{input, output, output_with_size, text};
+use crate::utils::{group, input, output, output_with_size, text};
 
 pub(crate) const DONTWAIT: c_int = 1;
 pub(crate) const SNDMORE: c_int = 2;
@@ -142,6 +142,20 @@ pub unsafe extern "C" fn zmq_connect(socket: *mut c_void, endpoint: *const c_cha
     unsafe { with_endpoint(socket, endpoint, zlink::Socket::connect) }
 }
 
+/// `zmq_connect_peer`. Returns the routing id of the peer, or 0.
+///
+/// # Safety
+///
+/// `endpoint` is null or a string that ends in a zero byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, endpoint: *const c_char) -> u32 {
+    call(0, || {
+        let socket = enter(socket)?;
+        // SAFETY: the caller's.
+        Ok(socket.connect_peer(unsafe { text(endpoint) }?)?)
+    })
+}
+
 /// `zmq_unbind`.
 ///
 /// # Safety
@@ -162,6 +176,36 @@ pub unsafe extern "C" fn zmq_unbind(socket: *mut c_void, endpoint: *const c_char
 pub unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, endpoint: *const c_char) -> c_int {
     // SAFETY: the caller's.
     unsafe { with_endpoint(socket, endpoint, zlink::Socket::disconnect) }
+}
+
+/// `zmq_join`.
+///
+/// # Safety
+///
+/// `name` is null or a string that ends in a zero byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_join(socket: *mut c_void, name: *const c_char) -> c_int {
+    call(-1, || {
+        let socket = enter(socket)?;
+        // SAFETY: the caller's.
+        socket.join(unsafe { group(name) }?)?;
+        Ok(0)
+    })
+}
+
+/// `zmq_leave`.
+///
+/// # Safety
+///
+/// `name` is null or a string that ends in a zero byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_leave(socket: *mut c_void, name: *const c_char) -> c_int {
+    call(-1, || {
+        let socket = enter(socket)?;
+        // SAFETY: the caller's.
+        socket.leave(unsafe { group(name) }?)?;
+        Ok(0)
+    })
 }
 
 /// `zmq_send`. Returns the size sent.

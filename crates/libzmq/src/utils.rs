@@ -73,6 +73,19 @@ pub(crate) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str> {
     unsafe { CStr::from_ptr(text) }.to_str().map_err(|_| Failure(libc::EINVAL))
 }
 
+/// The name of a group that a caller passes: any bytes but zero, which ends it.
+///
+/// # Safety
+///
+/// `group` is null or a string that ends in a zero byte, for the lifetime chosen.
+pub(crate) unsafe fn group<'a>(group: *const c_char) -> Result<&'a [u8]> {
+    if group.is_null() {
+        return Err(Failure(libc::EFAULT));
+    }
+    // SAFETY: not null, and the caller's word.
+    Ok(unsafe { CStr::from_ptr(group) }.to_bytes())
+}
+
 /// `zmq_version`: the libzmq release whose interface this is.
 ///
 /// # Safety

@@ -54,6 +54,7 @@ impl Pairing {
     pub fn flow(self) -> Flow {
         match (self.a, self.b) {
             (SocketType::Push | SocketType::Pub | SocketType::Xpub, _) => Flow::OneWay,
+            (SocketType::Scatter | SocketType::Radio, _) => Flow::OneWay,
             (SocketType::Req, _) | (_, SocketType::Rep) => Flow::Turns,
             _ => Flow::Free,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zlink::SocketType;
 
 use crate::case::{Case, Side};
-use crate::node::{Node, Parts};
+use crate::node::{Label, Node, Parts};
 use crate::option;
 
 /// The name a side takes where names are wanted. REQ goes without, so that its ROUTER makes one up.
@@ -16,21 +16,26 @@ fn name(side: Side) -> &'static [u8] {
     }
 }
 
+/// The group that a RADIO speaks to.
+const GROUP: &[u8] = b"a group of more than fourteen bytes";
+
 /// One side of a conversation.
 pub struct Speaker {
     node: Node,
     peer_type: SocketType,
     /// What a ROUTER calls its peer.
     address: Vec<u8>,
+    /// What a SERVER's or PEER's messages must say to reach its peer, and a RADIO's to reach anybody.
+    label: Label,
 }
 
 impl Speaker {
     /// Makes the socket and gives it the options its part asks for.
     fn new(case: &Case, side: Side) -> Self {
-        use SocketType::{Dealer, Pub, Rep, Router, Sub, Xpub, Xsub};
+        use SocketType::{Dealer, Dish, Pub, Radio, Rep, Router, Sub, Xpub, Xsub};
         let socket_type = case.pairing.socket_type(side);
         let mut node = Node::new(case.library(side), socket_type);
-        if matches!(socket_type, Router | Rep | Pub | Xpub) {
+        if matches!(socket_type, Router | Rep | Pub | Xpub | Radio) {
             // These drop what exceeds a mark; the tests are about what arrives.
             node.set_unlimited();
         }
@@ -41,7 +46,25 @@ impl Speaker {
             node.set_unlimited();
             node.subscribe(b"");
         }
-        Speaker { node, peer_type: case.pairing.socket_type(side.other()), address: Vec::new() }
+        let mut label = Label::default();
+        match socket_type {
+            Dish => {
+                node.set_unlimited();
+                node.join(GROUP);
+            }
+            Radio => label.group = GROUP.to_vec(),
+            _ => {}
+        }
+        Speaker { node, peer_type: case.pairing.socket_type(side.other()), address: Vec::new(), label }
+    }
+
+    /// Connects to the peer.
+    fn connect(&mut self, endpoint: &str) {
+        if self.node.socket_type() == SocketType::Peer {
+            self.label.routing_id = self.node.connect_peer(endpoint);
+        } else {
+            self.node.connect(endpoint);
+        }
     }
 
     fn has_delimiter(&self) -> bool {
@@ -54,6 +77,11 @@ impl Speaker {
     /// Sends a message to the peer.
     #[track_caller]
     pub fn say<P: AsRef<[u8]>>(&mut self, parts: &[P]) {
+        if matches!(self.node.socket_type(), SocketType::Server | SocketType::Peer | SocketType::Radio) {
+            assert_eq!(parts.len(), 1, "{} sends single parts", self.node);
+            self.node.send_labelled(&self.label, parts[0].as_ref());
+            return;
+        }
         let mut frames: Vec<&[u8]> = Vec::with_capacity(parts.len() + 2);
         if self.node.socket_type() == SocketType::Router {
             frames.push(&self.address);
@@ -68,6 +96,20 @@ impl Speaker {
     /// Receives a message from the peer.
     #[track_caller]
     pub fn hear(&mut self) -> Parts {
+        match self.node.socket_type() {
+            SocketType::Server | SocketType::Peer => {
+                let (label, body) = self.node.recv_labelled();
+                assert_ne!(label.routing_id, 0, "{}: the message names nobody", self.node);
+                self.label = label;
+                return vec![body];
+            }
+            SocketType::Dish => {
+                let (label, body) = self.node.recv_labelled();
+                assert_eq!(label.group, GROUP, "{}", self.node);
+                return vec![body];
+            }
+            _ => {}
+        }
         let mut frames = self.node.recv();
         if self.node.socket_type() == SocketType::Router {
             self.address = frames.remove(0);
@@ -109,7 +151,12 @@ impl Conversation {
             connecting.node.set_int(option::PROBE_ROUTER, 1);
         }
         let endpoint = bound.node.bind(case.transport.wildcard());
-        connecting.node.connect(&endpoint);
+        connecting.connect(&endpoint);
+        if case.pairing.a == SocketType::Peer {
+            // The bound side learns its peer's number with a message.
+            connecting.say(&[b"met"]);
+            assert_eq!(bound.hear(), [b"met"]);
+        }
         if both_route {
             // The probe tells the bound side whom it has; its answer tells the other.
             assert_eq!(bound.hear(), [b""]);
@@ -126,7 +173,7 @@ impl Conversation {
                     publisher.send(&[b"met"]);
                 });
             }
-            SocketType::Pub => await_subscription(&mut a.node, &mut b.node),
+            SocketType::Pub | SocketType::Radio => await_subscription(&mut a, &mut b),
             _ => {}
         }
         Conversation { a, b }
@@ -141,16 +188,21 @@ impl Conversation {
     }
 }
 
-/// Publishes until something arrives: a PUB cannot tell who has subscribed.
-fn await_subscription(publisher: &mut Node, subscriber: &mut Node) {
+/// Publishes until something arrives: a PUB cannot tell who has subscribed, nor a RADIO who has joined.
+fn await_subscription(publisher: &mut Speaker, subscriber: &mut Speaker) {
     let limit = std::time::Instant::now() + crate::GUARD;
     loop {
-        publisher.send(&[b"heard?"]);
-        if subscriber.recv_within(Duration::from_millis(5)).is_some() {
+        publisher.say(&[b"heard?"]);
+        if subscriber.node.recv_within(Duration::from_millis(5)).is_some() {
             break;
         }
-        assert!(std::time::Instant::now() < limit, "{publisher} to {subscriber}: nothing arrives");
+        assert!(
+            std::time::Instant::now() < limit,
+            "{} to {}: nothing arrives",
+            publisher.node,
+            subscriber.node
+        );
     }
-    publisher.send(&[b"heard."]);
-    while subscriber.recv() != [b"heard."] {}
+    publisher.say(&[b"heard."]);
+    while subscriber.node.recv() != [b"heard."] {}
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use case::{Case, Flow, Pairing, Side};
 pub use conversation::Conversation;
-pub use node::{Library, Node, Parts};
+pub use node::{Label, Library, Node, Parts};
 pub use place::{Place, Transport};
 pub use wire::{WireListener, WirePeer, meet, v1_frame, v2_frame};
 

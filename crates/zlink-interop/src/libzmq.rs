@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
+use crate::node::Label;
 use crate::option;
 
 const EINTR: i32 = 4;
@@ -64,6 +65,15 @@ functions! {
     msg_size = "zmq_msg_size": fn(*const RawMessage) -> usize;
     msg_more = "zmq_msg_more": fn(*const RawMessage) -> c_int;
     msg_close = "zmq_msg_close": fn(*mut RawMessage) -> c_int;
+    msg_init_buffer = "zmq_msg_init_buffer": fn(*mut RawMessage, *const c_void, usize) -> c_int;
+    msg_send = "zmq_msg_send": fn(*mut RawMessage, *mut c_void, c_int) -> c_int;
+    msg_routing_id = "zmq_msg_routing_id": fn(*mut RawMessage) -> u32;
+    msg_set_routing_id = "zmq_msg_set_routing_id": fn(*mut RawMessage, u32) -> c_int;
+    msg_group = "zmq_msg_group": fn(*mut RawMessage) -> *const c_char;
+    msg_set_group = "zmq_msg_set_group": fn(*mut RawMessage, *const c_char) -> c_int;
+    join = "zmq_join": fn(*mut c_void, *const c_char) -> c_int;
+    leave = "zmq_leave": fn(*mut c_void, *const c_char) -> c_int;
+    connect_peer = "zmq_connect_peer": fn(*mut c_void, *const c_char) -> u32;
 }
 
 fn library() -> &'static Functions {
@@ -182,6 +192,73 @@ impl Peer {
         check(unsafe { (library().connect)(self.socket, endpoint.as_ptr()) })
     }
 
+    /// Connects a PEER and returns the routing id of its peer.
+    ///
+    /// # Errors
+    ///
+    /// libzmq's own.
+    pub fn connect_peer(&mut self, endpoint: &str) -> io::Result<u32> {
+        let endpoint = CString::new(endpoint)?;
+        // SAFETY: the socket is open, and the string ends in a zero byte and outlives the call.
+        match unsafe { (library().connect_peer)(self.socket, endpoint.as_ptr()) } {
+            0 => Err(last_error()),
+            id => Ok(id),
+        }
+    }
+
+    /// Joins a group or leaves it.
+    ///
+    /// # Errors
+    ///
+    /// libzmq's own.
+    pub fn change_group(&mut self, group: &[u8], add: bool) -> io::Result<()> {
+        let group = CString::new(group)?;
+        let change = if add { library().join } else { library().leave };
+        // SAFETY: the socket is open, and the string ends in a zero byte and outlives the call.
+        check(unsafe { change(self.socket, group.as_ptr()) })
+    }
+
+    /// Sends a message of one part with what it says beside its body.
+    ///
+    /// # Errors
+    ///
+    /// libzmq's own; [`io::ErrorKind::WouldBlock`] after `ZMQ_SNDTIMEO`.
+    pub fn send_labelled(&mut self, label: &Label, body: &[u8]) -> io::Result<()> {
+        let group = CString::new(label.group.as_slice())?;
+        let mut message = MaybeUninit::<RawMessage>::uninit();
+        let message = message.as_mut_ptr();
+        // SAFETY: valid for writes of one `zmq_msg_t`, which this initialises with a copy of the body, which is valid
+        // for reads of its length; it does not move afterwards.
+        check(unsafe { (library().msg_init_buffer)(message, body.as_ptr().cast(), body.len()) })?;
+        // SAFETY: the message is initialised, and the string ends in a zero byte and is copied.
+        let labelled = check(unsafe { (library().msg_set_group)(message, group.as_ptr()) }).and_then(|()| {
+            if label.routing_id == 0 {
+                return Ok(());
+            }
+            // SAFETY: the message is initialised.
+            check(unsafe { (library().msg_set_routing_id)(message, label.routing_id) })
+        });
+        let sent = labelled.and_then(|()| {
+            uninterrupted(|| {
+                // SAFETY: the message is initialised and stays so, sent or not; the socket is open.
+                check(unsafe { (library().msg_send)(message, self.socket, 0) })
+            })
+        });
+        // SAFETY: initialised above, closed once, not used again.
+        unsafe { (library().msg_close)(message) };
+        sent
+    }
+
+    /// Receives a message of one part with what it says beside its body.
+    ///
+    /// # Errors
+    ///
+    /// libzmq's own; [`io::ErrorKind::WouldBlock`] after `ZMQ_RCVTIMEO`.
+    pub fn recv_labelled(&mut self) -> io::Result<(Label, Vec<u8>)> {
+        let (label, part, _) = self.recv_whole_part()?;
+        Ok((label, part))
+    }
+
     /// Sends a message of these parts, of which there is at least one.
     ///
     /// # Errors
@@ -208,7 +285,7 @@ impl Peer {
     pub fn recv(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let mut parts = Vec::with_capacity(1);
         loop {
-            let (part, more) = self.recv_part()?;
+            let (_, part, more) = self.recv_whole_part()?;
             parts.push(part);
             if !more {
                 return Ok(parts);
@@ -216,7 +293,8 @@ impl Peer {
         }
     }
 
-    fn recv_part(&mut self) -> io::Result<(Vec<u8>, bool)> {
+    /// Receives a part: what it says beside its body, its body, and whether another follows.
+    fn recv_whole_part(&mut self) -> io::Result<(Label, Vec<u8>, bool)> {
         let mut message = MaybeUninit::<RawMessage>::uninit();
         let message = message.as_mut_ptr();
         // SAFETY: valid for writes of one `zmq_msg_t`, which this initialises; it does not move afterwards.
@@ -234,8 +312,13 @@ impl Peer {
                 // SAFETY: an initialised message holds `size` bytes at `data` until it is closed.
                 unsafe { std::slice::from_raw_parts(data.cast::<u8>(), size) }.to_vec()
             };
+            // SAFETY: the message is initialised; its group is a string that lives as long.
+            let label = unsafe {
+                let group = CStr::from_ptr((library().msg_group)(message)).to_bytes().to_vec();
+                Label { routing_id: (library().msg_routing_id)(message), group }
+            };
             // SAFETY: the message is initialised.
-            (bytes, unsafe { (library().msg_more)(message) } != 0)
+            (label, bytes, unsafe { (library().msg_more)(message) } != 0)
         });
         // SAFETY: initialised above, closed once, not used again.
         unsafe { (library().msg_close)(message) };

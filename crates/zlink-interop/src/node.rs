@@ -13,6 +13,15 @@ use crate::option;
 /// The parts of a message.
 pub type Parts = Vec<Vec<u8>>;
 
+/// What a message of one part says beside its body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Label {
+    /// The peer of a SERVER or PEER; 0 for none.
+    pub routing_id: u32,
+    /// The group of a RADIO's or DISH's message.
+    pub group: Vec<u8>,
+}
+
 /// Whose socket it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Library {
@@ -152,6 +161,64 @@ impl Node {
             Inner::Libzmq(peer) => peer.send(parts),
         };
         self.expect("send", result);
+    }
+
+    /// Connects a PEER and returns the routing id of its peer.
+    #[track_caller]
+    pub fn connect_peer(&mut self, endpoint: &str) -> u32 {
+        let result = match &mut self.inner {
+            Inner::Zlink(socket) => socket.connect_peer(endpoint).map_err(io::Error::other),
+            Inner::Libzmq(peer) => peer.connect_peer(endpoint),
+        };
+        self.expect(endpoint, result)
+    }
+
+    /// Joins a group.
+    #[track_caller]
+    pub fn join(&mut self, group: &[u8]) {
+        let result = match &mut self.inner {
+            Inner::Zlink(socket) => socket.join(group).map_err(io::Error::other),
+            Inner::Libzmq(peer) => peer.change_group(group, true),
+        };
+        self.expect("join", result);
+    }
+
+    /// Leaves a group.
+    #[track_caller]
+    pub fn leave(&mut self, group: &[u8]) {
+        let result = match &mut self.inner {
+            Inner::Zlink(socket) => socket.leave(group).map_err(io::Error::other),
+            Inner::Libzmq(peer) => peer.change_group(group, false),
+        };
+        self.expect("leave", result);
+    }
+
+    /// Sends a message of one part with what it says beside its body.
+    #[track_caller]
+    pub fn send_labelled(&mut self, label: &Label, body: &[u8]) {
+        let result = match &mut self.inner {
+            Inner::Zlink(socket) => {
+                let mut message = Message::from(body);
+                message.set_routing_id(label.routing_id);
+                let named = message.set_group(&label.group).map_err(io::Error::other);
+                named.and_then(|()| socket.send(message).map_err(|failed| io::Error::other(failed.error)))
+            }
+            Inner::Libzmq(peer) => peer.send_labelled(label, body),
+        };
+        self.expect("send", result);
+    }
+
+    /// Receives a message of one part with what it says beside its body.
+    #[track_caller]
+    pub fn recv_labelled(&mut self) -> (Label, Vec<u8>) {
+        let result = match &mut self.inner {
+            Inner::Zlink(socket) => socket.recv().map_err(io::Error::other).map(|message| {
+                let label = Label { routing_id: message.routing_id(), group: message.group().to_vec() };
+                (label, message.to_vec())
+            }),
+            Inner::Libzmq(peer) => peer.recv_labelled(),
+        };
+        self.expect("receive", result)
     }
 
     fn try_recv(&mut self) -> io::Result<Parts> {

@@ -1,7 +1,10 @@
 //! Every pattern, zlink on one side and libzmq on the other, either of them bound, over TCP and IPC:
 //! messages of every size and of several parts arrive as they were sent, and streams complete and in order.
 
-use zlink::SocketType::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, Xpub, Xsub};
+use zlink::SocketType::{
+    Channel, Client, Dealer, Dish, Gather, Pair, Peer, Pub, Pull, Push, Radio, Rep, Req, Router, Scatter,
+    Server, Sub, Xpub, Xsub,
+};
 use zlink_interop::{Case, Conversation, Flow, Pairing, Parts, SIZES, Side, Transport, body};
 
 /// Messages of a stream.
@@ -137,15 +140,21 @@ fn questions(case: &Case, talk: &mut Conversation, count: u32, window: u32) {
 /// One module a pairing, one test a behaviour and transport.
 macro_rules! pairings {
     ($($name:ident: $a:expr, $b:expr;)*) => { $(
+        pairings!(@module $name, $a, $b; every_size_arrives_unchanged, multipart_messages_arrive_whole,
+            a_stream_arrives_complete_and_in_order);
+    )* };
+    (single parts: $($name:ident: $a:expr, $b:expr;)*) => { $(
+        pairings!(@module $name, $a, $b; every_size_arrives_unchanged, a_stream_arrives_complete_and_in_order);
+    )* };
+    (@module $name:ident, $a:expr, $b:expr; $($behaviour:ident),*) => {
         mod $name {
             use super::*;
 
             const PAIRING: Pairing = Pairing { a: $a, b: $b };
 
-            pairings!(@tests every_size_arrives_unchanged, multipart_messages_arrive_whole,
-                a_stream_arrives_complete_and_in_order);
+            pairings!(@tests $($behaviour),*);
         }
-    )* };
+    };
     (@tests $($behaviour:ident),*) => { $(
         mod $behaviour {
             use super::*;
@@ -176,4 +185,13 @@ pairings! {
     xpub_and_sub: Xpub, Sub;
     xpub_and_xsub: Xpub, Xsub;
     push_and_pull: Push, Pull;
+}
+
+pairings! {
+    single parts:
+    client_and_server: Client, Server;
+    scatter_and_gather: Scatter, Gather;
+    peer_and_peer: Peer, Peer;
+    channel_and_channel: Channel, Channel;
+    radio_and_dish: Radio, Dish;
 }

@@ -21,7 +21,7 @@ mod sync;
 pub use buf::{Buf, BufMut};
 pub use cursor::Cursor;
 pub use entry::{Chunk, Entry, Frames, Position};
-pub use message::{Message, Properties};
+pub use message::{GroupError, MAX_GROUP_LEN, Message, Properties, group_name};
 pub use queue::{Holder, Pushed, Queue, QueueConfig, Release, Taken, Watch, Writer};
 pub use staging::{Body, Staging};
 

@@ -7,6 +7,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::buf::{Buf, BufMut, Owner};
+pub use origin::{GroupError, MAX_GROUP_LEN, Properties, group_name};
+
+mod origin;
 
 /// Bodies up to this many bytes are stored inside the message itself.
 const INLINE: usize = 40;
@@ -16,9 +19,6 @@ const INLINE: usize = 40;
 const SLACK: usize = 16;
 /// Received bodies below this size are always copied out of their chunk.
 const SHARE_FROM: usize = 4096;
-
-/// Properties of the connection a message came from, by name (`Peer-Address`, `Socket-Type`, …).
-pub type Properties = Vec<(String, String)>;
 
 /// What a message stores its body in. The values are unlikely as the content of memory that was never
 /// initialised, which the C interface must tell from a message.
@@ -352,33 +352,6 @@ impl Message {
         // SAFETY: `Shared` has an outside body with a live owner.
         self.kind == Kind::Shared
             && unsafe { self.body.outside.owner.is_some_and(|o| !o.as_ref().is_unique()) }
-    }
-
-    /// The routing id that SERVER and PEER sockets tell connections apart by; 0 if there is none.
-    pub fn routing_id(&self) -> u32 {
-        self.routing_id
-    }
-
-    /// Sets the routing id. 0 means none.
-    pub fn set_routing_id(&mut self, id: u32) {
-        self.routing_id = id;
-    }
-
-    /// A property of the connection that the message came from.
-    ///
-    /// Source: `zmq_msg_gets`(3).
-    pub fn property(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.properties.as_ref()?.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
-        Some(value)
-    }
-
-    /// Attaches the properties of the connection that the message came from.
-    #[inline]
-    pub fn set_properties(&mut self, properties: Option<&Arc<Properties>>) {
-        // Who receives into the same message again and again finds them there: no need to count.
-        if self.properties.as_ref().map(Arc::as_ptr) != properties.map(Arc::as_ptr) {
-            self.properties = properties.cloned();
-        }
     }
 
     /// Whether the memory at `this` holds a message, as far as its kind tells.

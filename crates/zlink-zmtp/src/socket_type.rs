@@ -38,9 +38,9 @@ pub enum SocketType {
     Radio = 14,
     /// Group subscriber (48/RADIO-DISH).
     Dish = 15,
-    /// Thread-safe sink (49/SCATTER-GATHER).
+    /// Thread-safe sink (49/SCATTERGATHER).
     Gather = 16,
-    /// Thread-safe source (49/SCATTER-GATHER).
+    /// Thread-safe source (49/SCATTERGATHER).
     Scatter = 17,
     /// Datagrams over UDP.
     Dgram = 18,
@@ -143,6 +143,23 @@ impl SocketType {
             T::Peer => matches!(peer, T::Peer),
             T::Channel => matches!(peer, T::Channel),
         }
+    }
+
+    /// Whether messages of this type always have one part: libzmq's thread-safe types.
+    ///
+    /// Source: 41/CLISRV, 48/RADIO-DISH, 49/SCATTERGATHER, 51/P2P, 52/CHANNEL.
+    pub const fn has_single_parts(self) -> bool {
+        matches!(
+            self,
+            Self::Server
+                | Self::Client
+                | Self::Radio
+                | Self::Dish
+                | Self::Gather
+                | Self::Scatter
+                | Self::Peer
+                | Self::Channel
+        )
     }
 
     /// Whether this type announces its routing id in READY: REQ, DEALER and ROUTER.

@@ -63,7 +63,7 @@ pub(crate) struct InprocEnd {
 impl InprocEnd {
     fn info(&self) -> PeerInfo {
         let properties = vec![("Socket-Type".to_owned(), self.socket_type.as_str().to_owned())];
-        PeerInfo { routing_id: self.routing_id.clone(), properties: Arc::new(properties) }
+        PeerInfo { routing_id: self.routing_id.clone(), properties: Arc::new(properties.into()) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rustix::io::Errno;
-use zlink_pipe::Message;
+use zlink_pipe::{GroupError, Message};
 
 use crate::option::OptionError;
 use crate::transport::{EndpointError, TransportError, errno_of};
@@ -31,6 +31,9 @@ pub enum Error {
     NotSupported,
     /// No peer has the routing id that the message is addressed to (`EHOSTUNREACH`).
     HostUnreachable,
+    /// A PEER's connect that is to return a routing id has none to return: with `ZMQ_IMMEDIATE` there is no pipe
+    /// before the connection is up (`EFAULT`).
+    NoRoutingIdYet,
     /// The message is longer than the context's `ZMQ_MAX_MSGSZ` (`EMSGSIZE`).
     MessageTooLong,
     /// The argument is not valid (`EINVAL`).
@@ -74,6 +77,7 @@ impl Error {
             Error::WrongState => HAUSNUMERO + 51,
             Error::NotSupported => Errno::NOTSUP.raw_os_error(),
             Error::HostUnreachable => Errno::HOSTUNREACH.raw_os_error(),
+            Error::NoRoutingIdYet => Errno::FAULT.raw_os_error(),
             Error::MessageTooLong => Errno::MSGSIZE.raw_os_error(),
             Error::InvalidArgument => Errno::INVAL.raw_os_error(),
             Error::NoSuchEndpoint => Errno::NOENT.raw_os_error(),
@@ -102,6 +106,9 @@ impl fmt::Display for Error {
             Error::WrongState => f.write_str("the operation does not fit the socket's present state"),
             Error::NotSupported => f.write_str("the socket type does not have this operation"),
             Error::HostUnreachable => f.write_str("no peer has this routing id"),
+            Error::NoRoutingIdYet => {
+                f.write_str("with ZMQ_IMMEDIATE a peer has no routing id when it is connected to")
+            }
             Error::MessageTooLong => f.write_str("the message is longer than the context allows"),
             Error::InvalidArgument => f.write_str("invalid argument"),
             Error::NoSuchEndpoint => f.write_str("nothing is bound or connected under this endpoint"),
@@ -130,6 +137,12 @@ impl std::error::Error for Error {
 impl From<OptionError> for Error {
     fn from(error: OptionError) -> Self {
         Error::Option(error)
+    }
+}
+
+impl From<GroupError> for Error {
+    fn from(_: GroupError) -> Self {
+        Error::InvalidArgument
     }
 }
 

@@ -46,5 +46,5 @@ pub use poller::{Events, PollItem, poll};
 pub use proxy::{Proxied, proxy, proxy_steerable};
 pub use socket::{Multipart, Readiness, Socket};
 pub use transport::EndpointError;
-pub use zlink_pipe::Message;
+pub use zlink_pipe::{GroupError, MAX_GROUP_LEN, Message};
 pub use zlink_zmtp::SocketType;

@@ -245,9 +245,10 @@ impl Socket {
     /// # Errors
     ///
     /// [`Error::WouldBlock`] after the time-out, [`Error::WrongState`] if the pattern does not allow a send
-    /// now, [`Error::HostUnreachable`] for a ROUTER with `ZMQ_ROUTER_MANDATORY`, [`Error::NotSupported`] if
-    /// the type does not send, [`Error::Interrupted`] if a signal ended the wait, [`Error::Terminated`]. The
-    /// message comes back with the error.
+    /// now, [`Error::HostUnreachable`] for a SERVER, a PEER, or a ROUTER with `ZMQ_ROUTER_MANDATORY`,
+    /// [`Error::InvalidArgument`] for one of several parts if the type's messages have one only,
+    /// [`Error::NotSupported`] if the type does not send, [`Error::Interrupted`] if a signal ended the wait,
+    /// [`Error::Terminated`]. The message comes back with the error.
     ///
     /// Source: `zmq_msg_send`(3).
     pub fn send(&self, message: impl Into<Message>) -> std::result::Result<(), SendError> {
@@ -367,6 +368,40 @@ impl Socket {
             parts.push(self.recv()?);
         }
         Ok(parts)
+    }
+
+    // --- groups ---
+
+    /// Joins a group: a DISH receives what RADIO peers send to the groups it has joined. 0 to 255 bytes, none of
+    /// them zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] if the name is not such, or the group is joined already;
+    /// [`Error::NotSupported`] if the socket is no DISH.
+    ///
+    /// Source: `zmq_join`; 48/RADIO-DISH.
+    pub fn join(&self, group: impl AsRef<[u8]>) -> Result<()> {
+        self.change_group(group.as_ref(), true)
+    }
+
+    /// Leaves a group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] if the group is not joined; [`Error::NotSupported`] if the socket is no DISH.
+    ///
+    /// Source: `zmq_leave`; 48/RADIO-DISH.
+    pub fn leave(&self, group: impl AsRef<[u8]>) -> Result<()> {
+        self.change_group(group.as_ref(), false)
+    }
+
+    fn change_group(&self, group: &[u8], add: bool) -> Result<()> {
+        let mut core = self.enter_aside()?;
+        let Core { pattern, pipes, .. } = &mut *core;
+        pattern.join(pipes, group, add)?;
+        core.close_refused(&self.inbox);
+        Ok(())
     }
 
     // --- readiness ---

@@ -45,8 +45,8 @@ struct Large {
 pub(super) struct ReadHalf {
     framing: Framing,
     max_body: u64,
-    /// Whether SUBSCRIBE and CANCEL are messages for the socket.
-    publisher: bool,
+    /// Tells which commands are messages for the socket.
+    socket_type: SocketType,
     buf: BufMut,
     /// Bytes of `buf` already decoded.
     start: usize,
@@ -71,7 +71,7 @@ impl ReadHalf {
         ReadHalf {
             framing,
             max_body: max_message.unwrap_or(u64::MAX),
-            publisher: matches!(socket_type, SocketType::Pub | SocketType::Xpub),
+            socket_type,
             buf: BufMut::with_capacity(0),
             start: 0,
             large: None,
@@ -327,16 +327,20 @@ impl ReadHalf {
         notices: &mut Vec<Notice>,
     ) -> Result<(), DecodeError> {
         let body = &self.buf.as_slice()[start..end];
-        let subscription = |first: u8, topic: &[u8]| {
-            let message = [&[first], topic].concat();
+        let announcement = |first: u8, name: &[u8]| {
+            let message = [&[first], name].concat();
             Entry::message(&mut Body::Slice(&message))
         };
+        let publisher = matches!(self.socket_type, SocketType::Pub | SocketType::Xpub);
+        let radio = self.socket_type == SocketType::Radio;
         match command::parse(body).map_err(|_| DecodeError::Command)? {
             Command::Ping { ttl_deciseconds, context } => {
                 notices.push(Notice::Ping { ttl_deciseconds, context: context.to_vec() });
             }
-            Command::Subscribe(topic) if self.publisher => ready.push_back(subscription(1, topic)),
-            Command::Cancel(topic) if self.publisher => ready.push_back(subscription(0, topic)),
+            Command::Subscribe(topic) if publisher => ready.push_back(announcement(1, topic)),
+            Command::Cancel(topic) if publisher => ready.push_back(announcement(0, topic)),
+            Command::Join(group) if radio => ready.push_back(announcement(1, group)),
+            Command::Leave(group) if radio => ready.push_back(announcement(0, group)),
             // Any traffic counts as a sign of life, so a PONG says nothing more; and what another version or
             // another pattern may mean by its commands is none of ours.
             _ => {}

@@ -121,3 +121,14 @@ fn buffers_grow_with_traffic_and_are_reused() {
     }
     assert_eq!(reader.next_size, 64);
 }
+
+#[test]
+fn joins_and_leaves_are_messages_for_a_radio_only() {
+    let stream = [frame(4, b"\x04JOINtv"), frame(4, b"\x05LEAVEtv"), frame(4, b"\x04JOIN")].concat();
+    let mut radio = ReadHalf::new(Framing::V2, None, SocketType::Radio, 64);
+    let (parts, _) = decode(&mut radio, &stream, 1).expect("valid frames");
+    assert_eq!(parts, [(b"\x01tv".to_vec(), false), (b"\0tv".to_vec(), false), (b"\x01".to_vec(), false)]);
+    assert!(decode(&mut half(Framing::V2, None), &stream, 1).expect("valid frames").0.is_empty());
+    let long = frame(4, &[b"\x04JOIN", &[b'x'; 256][..]].concat());
+    assert!(matches!(decode(&mut radio, &long, 1), Err(DecodeError::Command)));
+}

@@ -1,7 +1,7 @@
-//! Wire forms other than the pipe's own: ZMTP 1.0 frames, and subscriptions as commands.
+//! Wire forms other than the pipe's own: ZMTP 1.0 frames, and subscriptions and group membership as commands.
 
 use zlink_pipe::Entry;
-use zlink_zmtp::command::{encode_cancel, encode_subscribe};
+use zlink_zmtp::command::{encode_cancel, encode_join, encode_leave, encode_subscribe};
 use zlink_zmtp::frame::{MAX_HEADER_LEN, encode_header, v1};
 use zlink_zmtp::{Framing, Peer, SocketType};
 
@@ -12,6 +12,8 @@ pub(super) enum Wire {
     AsIs,
     /// ZMTP/2 frames, with messages that begin with 1 or 0 turned into SUBSCRIBE and CANCEL (3.1).
     SubscribeCommands,
+    /// ZMTP/2 frames, with messages that begin with 1 or 0 turned into JOIN and LEAVE: a DISH sends no others.
+    GroupCommands,
     /// ZMTP 1.0 frames.
     V1,
 }
@@ -23,6 +25,7 @@ impl Wire {
             Framing::V2 if peer.subscribe_commands && matches!(ours, SocketType::Sub | SocketType::Xsub) => {
                 Wire::SubscribeCommands
             }
+            Framing::V2 if ours == SocketType::Dish => Wire::GroupCommands,
             Framing::V2 => Wire::AsIs,
         }
     }
@@ -46,7 +49,10 @@ impl Wire {
             }
             (Wire::SubscribeCommands, [1, topic @ ..]) if !more => encode_subscribe(out, topic),
             (Wire::SubscribeCommands, [0, topic @ ..]) if !more => encode_cancel(out, topic),
-            (Wire::AsIs | Wire::SubscribeCommands, _) => {
+            // The socket has checked the names: none is refused.
+            (Wire::GroupCommands, [1, group @ ..]) => encode_join(out, group).unwrap_or_default(),
+            (Wire::GroupCommands, [0, group @ ..]) => encode_leave(out, group).unwrap_or_default(),
+            (Wire::AsIs | Wire::SubscribeCommands | Wire::GroupCommands, _) => {
                 let mut header = [0; MAX_HEADER_LEN];
                 let n = encode_header(more, false, body.len() as u64, &mut header);
                 out.extend_from_slice(&header[..n]);

@@ -100,7 +100,7 @@ impl SocketOptions {
         let mut options = Self::with_environment(|name| std::env::var_os(name))?;
         options.ipv6 = context.ipv6;
         options.linger = if context.blocky { -1 } else { 0 };
-        if matches!(socket_type, SocketType::Sub | SocketType::Xsub) {
+        if matches!(socket_type, SocketType::Sub | SocketType::Xsub | SocketType::Dish) {
             // All a subscriber could still have to send at close is subscriptions of a socket that is going.
             options.linger = 0;
         }

@@ -213,8 +213,11 @@ impl OptionRow {
             Kind::Metadata => return Err(OptionError::WriteOnly { name: self.name }),
             Kind::Live { action, .. } => match action {
                 SocketAction::Type => action.write_int(out, socket_type as i32)?,
-                // NULL and "not of the thread-safe types": what every socket there is so far has to say.
-                SocketAction::Mechanism | SocketAction::ThreadSafe => action.write_int(out, 0)?,
+                // NULL: what every socket there is so far has to say.
+                SocketAction::Mechanism => action.write_int(out, 0)?,
+                SocketAction::ThreadSafe => {
+                    action.write_int(out, i32::from(socket_type.has_single_parts()))?
+                }
                 _ => return Ok(Fetched::Live(action)),
             },
         };

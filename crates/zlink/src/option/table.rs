@@ -278,7 +278,7 @@ stored {
     /// With 1, a send blocks or fails with `EAGAIN` while a subscriber is at its high-water mark. With 0 that
     /// subscriber misses the message.
     {
-        XPUB_NODROP = 69; xpub_nodrop: flag(NonNegative) = false; on [Xpub, Pub]; AtOnce wo;
+        XPUB_NODROP = 69; xpub_nodrop: flag(NonNegative) = false; on [Xpub, Pub, Radio]; AtOnce wo;
         "whether slow subscribers hold up a send", "boolean"; flag_set(set_xpub_nodrop);
     }
     /// With 1, a subscription received has no effect by itself: the application answers it with `ZMQ_SUBSCRIBE` or
@@ -286,6 +286,25 @@ stored {
     {
         XPUB_MANUAL = 71; xpub_manual: flag(NonNegative) = false; on [Xpub, Pub]; AtOnce wo;
         "whether the application decides on subscriptions", "boolean"; flag_set(set_xpub_manual);
+    }
+    /// As `ZMQ_XPUB_MANUAL`, and the first message sent after a subscription or unsubscription was received goes only
+    /// to the peer that it came from, if that has subscribed to it: a cached last value, which the others have got.
+    /// Setting it sets `ZMQ_XPUB_MANUAL` to the same.
+    {
+        XPUB_MANUAL_LAST_VALUE = 98; xpub_manual_last_value: manual_last_value() = false; on [Xpub, Pub]; AtOnce wo;
+        "whether a message after a subscription is for its peer alone", "boolean";
+        flag_set(set_xpub_manual_last_value);
+    }
+    /// With 1, a multipart message whose first part is no subscription or unsubscription has none: its parts are data,
+    /// whatever they begin with. With 0 every part may be one. To be set on both sides.
+    {
+        ONLY_FIRST_SUBSCRIBE = 108; only_first_subscribe: flag(NonNegative) = false; on [Xsub, Xpub, Pub]; AtOnce wo;
+        "whether only first parts make a message one of subscriptions", "boolean"; flag_set(set_only_first_subscribe);
+    }
+    /// With 1, an XSUB passes on every unsubscription that is sent with it, not only the last of a topic.
+    {
+        XSUB_VERBOSE_UNSUBSCRIBE = 115; xsub_verbose_unsubscribe: flag(Any) = false; on [Xsub]; AtOnce wo;
+        "whether repeated unsubscriptions are sent", "boolean"; flag_set(set_xsub_verbose_unsubscribe);
     }
     /// Sent to every new subscriber ahead of all else; the subscriber receives it if it has subscribed to a prefix of
     /// it. Empty for none.
@@ -348,7 +367,8 @@ other {
         MECHANISM = 43; live(Mechanism, ExactInt) = "ZMQ_NULL"; on []; Never ro;
         "the security mechanism", "number"; none();
     }
-    /// 0 for the socket types there are so far: they have a descriptor and messages of several parts.
+    /// 1 for SERVER, CLIENT, RADIO, DISH, GATHER, SCATTER, PEER and CHANNEL, whose messages have one part; 0 for the
+    /// others. All types may be used from several threads at a time.
     {
         THREAD_SAFE = 81; live(ThreadSafe, Int) = "0"; on []; Never ro;
         "whether the socket is of libzmq's thread-safe types", "boolean"; none();
@@ -377,6 +397,7 @@ macro_rules! field_type {
     (flag) => { bool };
     (verbose) => { bool };
     (verboser) => { bool };
+    (manual_last_value) => { bool };
     (bytes) => { Vec<u8> };
     (text) => { Vec<u8> };
     // Ordered by name, so that the handshake is the same from run to run.
@@ -426,6 +447,13 @@ macro_rules! kind {
             rule: FlagRule::NonNegative,
             load: |o| o.$field,
             store: |o, v| (o.xpub_verbose, o.xpub_verboser) = (v, v),
+        }
+    };
+    ($field:ident manual_last_value()) => {
+        Kind::Flag {
+            rule: FlagRule::NonNegative,
+            load: |o| o.$field,
+            store: |o, v| (o.xpub_manual, o.xpub_manual_last_value) = (v, v),
         }
     };
     ($field:ident bytes($min:expr, $max:expr)) => {

@@ -1,4 +1,4 @@
-//! DEALER: messages go to peers in turn and come from peers in turn. Source: 28/REQREP.
+//! DEALER and CLIENT: messages go to peers in turn and come from peers in turn. Source: 28/REQREP, 41/CLISRV.
 
 use zlink_pipe::Body;
 
@@ -7,13 +7,16 @@ use crate::option::SocketOptions;
 use crate::pipe::{Pipes, Sink};
 
 #[derive(Default)]
-pub(super) struct Dealer {
-    balancer: LoadBalancer,
-    queue: FairQueue,
+pub(super) struct Dealer<const MULTIPART: bool = true> {
+    balancer: LoadBalancer<MULTIPART>,
+    queue: FairQueue<MULTIPART>,
     probe: bool,
 }
 
-impl Pattern for Dealer {
+/// A CLIENT socket's pattern.
+pub(super) type Client = Dealer<false>;
+
+impl<const MULTIPART: bool> Pattern for Dealer<MULTIPART> {
     fn attached(&mut self, pipes: &mut Pipes, pipe: usize) -> bool {
         if self.probe {
             // A router learns of the peer before the first real message (ZMQ_PROBE_ROUTER). A pipe that is
@@ -65,10 +68,11 @@ impl Pattern for Dealer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::pattern::testing::{Rig, blocked};
 
     fn rig() -> Rig {
-        Rig::new(Box::new(Dealer::default()))
+        Rig::new(Box::new(<Dealer>::default()))
     }
 
     #[test]
@@ -158,6 +162,36 @@ mod tests {
         rig.send(&["next"]).unwrap();
         assert_eq!(second.receive(), ["next"]);
         assert!(second.try_receive().is_none());
+    }
+
+    #[test]
+    fn a_client_refuses_and_drops_multipart_messages() {
+        let mut rig = Rig::new(Box::new(Client::default()));
+        let mut peers = [rig.attach(""), rig.attach("")];
+        assert!(matches!(rig.send(&["two", "parts"]), Err(Refusal::Failed(Error::InvalidArgument))));
+        for (peer, body) in peers.iter_mut().zip(["1", "2"]) {
+            rig.send(&[body]).unwrap();
+            assert_eq!(peer.receive(), [body]);
+            peer.send(&["two", "parts"]);
+        }
+        assert!(!rig.can_receive());
+        for (peer, body) in peers.iter_mut().zip(["1", "2"]) {
+            peer.send(&["three", "", "parts"]);
+            peer.send(&[body]);
+        }
+        assert_eq!([rig.receive().unwrap(), rig.receive().unwrap()], [["1"], ["2"]]);
+        assert!(blocked(&rig.receive()));
+        assert_eq!(rig.dropped(), 4);
+    }
+
+    #[test]
+    fn a_peer_of_a_client_that_leaves_nothing_but_multipart_messages_is_let_go() {
+        let mut rig = Rig::new(Box::new(Client::default()));
+        let mut peer = rig.attach("");
+        peer.send(&["two", "parts"]);
+        peer.close();
+        assert!(!rig.can_receive() && blocked(&rig.receive()));
+        assert!(!rig.has(&peer));
     }
 
     #[test]

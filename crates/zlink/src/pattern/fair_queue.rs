@@ -3,15 +3,15 @@
 use super::Refusal;
 use crate::pipe::{Pipes, Sink};
 
-/// Takes each message from the next pipe that has one.
+/// Takes each message from the next pipe that has one. Without `MULTIPART`, messages of several parts are dropped.
 #[derive(Default)]
-pub(super) struct FairQueue {
+pub(super) struct FairQueue<const MULTIPART: bool = true> {
     /// Pipes that may have input, in turn.
     active: Vec<usize>,
     current: usize,
 }
 
-impl FairQueue {
+impl<const MULTIPART: bool> FairQueue<MULTIPART> {
     pub(super) fn add(&mut self, pipe: usize) {
         if !self.active.contains(&pipe) {
             self.active.push(pipe);
@@ -39,6 +39,10 @@ impl FairQueue {
     pub(super) fn next_pipe(&mut self, pipes: &mut Pipes) -> Option<usize> {
         while let Some(&pipe) = self.active.get(self.current) {
             if pipes.has_input(pipe) {
+                if !MULTIPART && drop_multipart(pipes, pipe) {
+                    self.passed(pipes, false);
+                    continue;
+                }
                 return Some(pipe);
             }
             // Messages become visible as a whole, so this cannot be in the middle of one.
@@ -77,19 +81,35 @@ impl FairQueue {
 
     /// Drops what is left of the message at the pipe that `next_pipe` named.
     pub(super) fn drop_message(&mut self, pipes: &mut Pipes, pipe: usize) {
-        let Some(end) = pipes.get(pipe) else { return };
-        while let Some((_, more)) = end.peek() {
-            end.skip();
-            if !more {
-                break;
-            }
-        }
+        drop_rest(pipes, pipe);
         self.passed(pipes, false);
     }
 
     pub(super) fn can_receive(&mut self, pipes: &mut Pipes) -> bool {
         self.next_pipe(pipes).is_some()
     }
+}
+
+/// Drops what is left of the message at a pipe.
+fn drop_rest(pipes: &mut Pipes, pipe: usize) {
+    let Some(end) = pipes.get(pipe) else { return };
+    while let Some((_, more)) = end.peek() {
+        end.skip();
+        if !more {
+            break;
+        }
+    }
+}
+
+/// Drops the message at a pipe if it has several parts: the types whose messages have one only (41/CLISRV and its
+/// like) ignore such. Returns whether it was dropped.
+pub(super) fn drop_multipart(pipes: &mut Pipes, pipe: usize) -> bool {
+    let several = pipes.get(pipe).and_then(|end| end.peek()).is_some_and(|(_, more)| more);
+    if several {
+        drop_rest(pipes, pipe);
+        pipes.counters.drop_message();
+    }
+    several
 }
 
 /// Has the pipe closed if its peer is gone and what was just read is the last of its messages: no news will

@@ -3,11 +3,12 @@
 use zlink_pipe::Body;
 
 use super::Refusal;
+use crate::error::Error;
 use crate::pipe::Pipes;
 
-/// Sends each message to the next pipe that takes it.
+/// Sends each message to the next pipe that takes it. Without `MULTIPART`, messages of several parts are refused.
 #[derive(Default)]
-pub(super) struct LoadBalancer {
+pub(super) struct LoadBalancer<const MULTIPART: bool = true> {
     /// Pipes that had room when last seen, in turn.
     active: Vec<usize>,
     current: usize,
@@ -17,7 +18,7 @@ pub(super) struct LoadBalancer {
     dropping: bool,
 }
 
-impl LoadBalancer {
+impl<const MULTIPART: bool> LoadBalancer<MULTIPART> {
     pub(super) fn add(&mut self, pipe: usize) {
         if !self.active.contains(&pipe) {
             self.active.push(pipe);
@@ -51,6 +52,9 @@ impl LoadBalancer {
         body: &mut Body<'_>,
         more: bool,
     ) -> Result<Option<usize>, Refusal> {
+        if !MULTIPART && more {
+            return Err(Error::InvalidArgument.into());
+        }
         if self.dropping {
             self.more = more;
             self.dropping = more;

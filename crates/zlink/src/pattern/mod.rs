@@ -4,7 +4,9 @@
 //! goes, has something to read or has room again, the socket tells it so; a pattern that found a pipe
 //! without input or room leaves it alone until then.
 
+mod announcer;
 mod dealer;
+mod dish;
 mod distributor;
 mod fair_queue;
 #[cfg(feature = "fuzzing")]
@@ -14,9 +16,11 @@ mod pair;
 mod publish;
 mod pull;
 mod push;
+mod radio;
 mod rep;
 mod req;
 mod router;
+mod server;
 mod subscribe;
 mod subscriptions;
 #[cfg(test)]
@@ -95,6 +99,16 @@ pub(crate) trait Pattern: Send {
         Err(Error::InvalidArgument)
     }
 
+    /// Joins a group, or leaves it (`zmq_join`, `zmq_leave`).
+    fn join(&mut self, _pipes: &mut Pipes, _group: &[u8], _add: bool) -> Result<(), Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// The number that messages are addressed to a pipe with (SERVER, PEER).
+    fn routing_id(&self, _pipe: usize) -> Option<u32> {
+        None
+    }
+
     /// Distinct subscriptions (`ZMQ_TOPICS_COUNT`).
     fn topics(&self) -> Result<usize, Error> {
         Err(Error::InvalidArgument)
@@ -104,17 +118,24 @@ pub(crate) trait Pattern: Send {
 /// The pattern of a socket type; `None` for the types that are not there yet.
 pub(crate) fn new(socket_type: SocketType) -> Option<Box<dyn Pattern>> {
     Some(match socket_type {
-        SocketType::Pair => Box::new(pair::Pair::default()),
+        SocketType::Pair => Box::new(<pair::Pair>::default()),
         SocketType::Req => Box::new(req::Req::default()),
         SocketType::Rep => Box::new(rep::Rep::default()),
-        SocketType::Dealer => Box::new(dealer::Dealer::default()),
+        SocketType::Dealer => Box::new(<dealer::Dealer>::default()),
         SocketType::Router => Box::new(router::Router::default()),
-        SocketType::Push => Box::new(push::Push::default()),
-        SocketType::Pull => Box::new(pull::Pull::default()),
+        SocketType::Push => Box::new(<push::Push>::default()),
+        SocketType::Pull => Box::new(<pull::Pull>::default()),
         SocketType::Pub => Box::new(publish::Publisher::publish()),
         SocketType::Xpub => Box::new(publish::Publisher::extended()),
         SocketType::Sub => Box::new(subscribe::Subscriber::subscribe()),
         SocketType::Xsub => Box::new(subscribe::Subscriber::extended()),
-        _ => return None,
+        SocketType::Server | SocketType::Peer => Box::new(server::Server::default()),
+        SocketType::Client => Box::new(dealer::Client::default()),
+        SocketType::Radio => Box::new(radio::Radio::default()),
+        SocketType::Dish => Box::new(dish::Dish::default()),
+        SocketType::Gather => Box::new(pull::Gather::default()),
+        SocketType::Scatter => Box::new(push::Scatter::default()),
+        SocketType::Channel => Box::new(pair::Channel::default()),
+        SocketType::Stream | SocketType::Dgram => return None,
     })
 }

@@ -1,27 +1,38 @@
-//! PAIR: one peer, both ways. Source: 31/EXPAIR.
+//! PAIR and CHANNEL: one peer, both ways. Source: 31/EXPAIR, 52/CHANNEL.
 
 use zlink_pipe::Body;
 
-use super::fair_queue::close_if_over;
+use super::fair_queue::{close_if_over, drop_multipart};
 use super::{Pattern, Refusal};
+use crate::error::Error;
 use crate::pipe::{Pipes, Sink};
 
 #[derive(Default)]
-pub(super) struct Pair {
+pub(super) struct Pair<const MULTIPART: bool = true> {
     pipe: Option<usize>,
     /// Parts of the message under way go nowhere: its peer is gone.
     dropping: bool,
     more: bool,
 }
 
-impl Pair {
+/// A CHANNEL socket's pattern: a PAIR without multipart messages.
+pub(super) type Channel = Pair<false>;
+
+impl<const MULTIPART: bool> Pair<MULTIPART> {
     /// The peer's pipe, if it has input.
     fn input(&self, pipes: &mut Pipes) -> Option<usize> {
-        self.pipe.filter(|&pipe| pipes.has_input(pipe))
+        let pipe = self.pipe?;
+        while pipes.has_input(pipe) {
+            if MULTIPART || !drop_multipart(pipes, pipe) {
+                return Some(pipe);
+            }
+            close_if_over(pipes, pipe);
+        }
+        None
     }
 }
 
-impl Pattern for Pair {
+impl<const MULTIPART: bool> Pattern for Pair<MULTIPART> {
     /// A second peer is turned away while there is a first.
     fn attached(&mut self, _pipes: &mut Pipes, pipe: usize) -> bool {
         let free = self.pipe.is_none();
@@ -43,6 +54,9 @@ impl Pattern for Pair {
     fn writable(&mut self, _pipes: &mut Pipes, _pipe: usize) {}
 
     fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> Result<(), Refusal> {
+        if !MULTIPART && more {
+            return Err(Error::InvalidArgument.into());
+        }
         if self.dropping {
             self.dropping = more;
             self.more = more;
@@ -84,7 +98,7 @@ mod tests {
     use crate::pattern::testing::{Rig, blocked};
 
     fn rig() -> Rig {
-        Rig::new(Box::new(Pair::default()))
+        Rig::new(Box::new(<Pair>::default()))
     }
 
     #[test]
@@ -130,6 +144,25 @@ mod tests {
         rig.send_part("whole", false).unwrap();
         rig.send(&["next"]).unwrap();
         assert_eq!(second.receive(), ["next"]);
+    }
+
+    #[test]
+    fn a_channel_refuses_and_drops_multipart_messages() {
+        let mut rig = Rig::new(Box::new(Channel::default()));
+        assert!(matches!(rig.send(&["two", "parts"]), Err(Refusal::Failed(Error::InvalidArgument))));
+        let mut peer = rig.attach("");
+        assert!(matches!(rig.send(&["two", "parts"]), Err(Refusal::Failed(Error::InvalidArgument))));
+        rig.send(&["one"]).unwrap();
+        assert_eq!(peer.receive(), ["one"]);
+        peer.send(&["two", "parts"]);
+        assert!(!rig.can_receive());
+        peer.send(&["one"]);
+        peer.send(&["two", "parts"]);
+        peer.close();
+        assert_eq!(rig.receive().unwrap(), ["one"]);
+        assert!(blocked(&rig.receive()) && !rig.has(&peer));
+        rig.attach("");
+        assert!(!rig.refused, "the first peer's place is free");
     }
 
     #[test]

@@ -57,6 +57,10 @@ pub(super) struct Publisher {
     /// Repeated cancellations are received.
     all_cancellations: bool,
     manual: bool,
+    /// In manual mode, the first message after `last_peer` was set is for that peer.
+    last_value: bool,
+    /// Parts of a message that does not begin with a subscription or cancellation are none.
+    only_first: bool,
     no_drop: bool,
     invert: bool,
     welcome: Vec<u8>,
@@ -81,13 +85,19 @@ impl Publisher {
     fn drain(&mut self, pipes: &mut Pipes, pipe: usize) {
         let about = self.attachment(pipe);
         let Some(end) = pipes.get(pipe) else { return };
+        let (mut first, mut subscribes) = (true, true);
         while let Some((part, more)) = end.peek() {
-            let about = match part.split_first() {
-                Some((&flag @ (0 | 1), topic)) => {
+            let subscription = part.split_first().filter(|(flag, _)| **flag <= 1 && (first || subscribes));
+            if first {
+                subscribes = !self.only_first || subscription.is_some();
+            }
+            first = !more;
+            let about = match subscription {
+                Some((&flag, topic)) => {
                     let notify = self.subscription(topic, flag == 1, pipe);
                     notify.then_some(About::Peer(about))
                 }
-                _ => Some(About::Data),
+                None => Some(About::Data),
             };
             match about.filter(|_| self.receives) {
                 None => end.skip(),
@@ -177,13 +187,22 @@ impl Pattern for Publisher {
     fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> Result<(), Refusal> {
         if !self.distributor.is_under_way() {
             self.distributor.begin();
+            let alone = self.last_peer.filter(|_| self.manual && self.last_value);
+            let alone = alone.filter(|&peer| peer == self.attachment(peer.pipe));
             let Publisher { topics, distributor, .. } = self;
-            topics.matching(body.as_slice(), |pipe| distributor.select(pipe));
+            topics.matching(body.as_slice(), |pipe| {
+                if alone.is_none_or(|peer| peer.pipe == pipe) {
+                    distributor.select(pipe);
+                }
+            });
             if self.invert {
                 self.distributor.invert();
             }
             if self.no_drop && !self.distributor.all_have_room(pipes) {
                 return Err(Refusal::Blocked);
+            }
+            if alone.is_some() {
+                self.last_peer = None;
             }
         }
         for _ in 0..self.distributor.send(pipes, body, more) {
@@ -223,6 +242,8 @@ impl Pattern for Publisher {
         self.all_subscriptions = options.xpub_verbose;
         self.all_cancellations = options.xpub_verboser;
         self.manual = options.xpub_manual;
+        self.last_value = options.xpub_manual_last_value;
+        self.only_first = options.only_first_subscribe;
         self.no_drop = options.xpub_nodrop;
         self.invert = options.invert_matching;
         self.welcome.clone_from(&options.xpub_welcome_message);

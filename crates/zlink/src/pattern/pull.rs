@@ -1,4 +1,4 @@
-//! PULL: messages come from peers in turn. Source: 30/PIPELINE.
+//! PULL and GATHER: messages come from peers in turn. Source: 30/PIPELINE, 49/SCATTERGATHER.
 
 use zlink_pipe::Body;
 
@@ -7,11 +7,14 @@ use crate::error::Error;
 use crate::pipe::{Pipes, Sink};
 
 #[derive(Default)]
-pub(super) struct Pull {
-    queue: FairQueue,
+pub(super) struct Pull<const MULTIPART: bool = true> {
+    queue: FairQueue<MULTIPART>,
 }
 
-impl Pattern for Pull {
+/// A GATHER socket's pattern.
+pub(super) type Gather = Pull<false>;
+
+impl<const MULTIPART: bool> Pattern for Pull<MULTIPART> {
     fn attached(&mut self, _pipes: &mut Pipes, pipe: usize) -> bool {
         self.queue.add(pipe);
         true
@@ -43,5 +46,27 @@ impl Pattern for Pull {
 
     fn can_receive(&mut self, pipes: &mut Pipes) -> bool {
         self.queue.can_receive(pipes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::testing::{Rig, blocked};
+
+    #[test]
+    fn a_gather_takes_single_parts_from_peers_in_turn() {
+        let mut rig = Rig::new(Box::new(Gather::default()));
+        let mut peers = [rig.attach(""), rig.attach("")];
+        for body in ["1", "2"] {
+            for peer in &mut peers {
+                peer.send(&["two", "parts"]);
+                peer.send(&[body]);
+            }
+        }
+        let received = [(); 4].map(|()| rig.receive().unwrap());
+        assert_eq!(received, [["1"], ["1"], ["2"], ["2"]]);
+        assert!(!rig.can_receive() && blocked(&rig.receive()));
+        assert!(matches!(rig.send(&["x"]), Err(Refusal::Failed(Error::NotSupported))));
     }
 }

@@ -1,4 +1,4 @@
-//! PUSH: messages go to peers in turn. Source: 30/PIPELINE.
+//! PUSH and SCATTER: messages go to peers in turn. Source: 30/PIPELINE, 49/SCATTERGATHER.
 
 use zlink_pipe::Body;
 
@@ -7,11 +7,14 @@ use crate::error::Error;
 use crate::pipe::{Pipes, Sink};
 
 #[derive(Default)]
-pub(super) struct Push {
-    balancer: LoadBalancer,
+pub(super) struct Push<const MULTIPART: bool = true> {
+    balancer: LoadBalancer<MULTIPART>,
 }
 
-impl Pattern for Push {
+/// A SCATTER socket's pattern.
+pub(super) type Scatter = Push<false>;
+
+impl<const MULTIPART: bool> Pattern for Push<MULTIPART> {
     fn attached(&mut self, _pipes: &mut Pipes, pipe: usize) -> bool {
         self.balancer.add(pipe);
         true
@@ -46,5 +49,25 @@ impl Pattern for Push {
 
     fn ignores_input(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::testing::Rig;
+
+    #[test]
+    fn a_scatter_sends_single_parts_to_peers_in_turn() {
+        let mut rig = Rig::new(Box::new(Scatter::default()));
+        let mut peers = [rig.attach(""), rig.attach("")];
+        assert!(matches!(rig.send(&["two", "parts"]), Err(Refusal::Failed(Error::InvalidArgument))));
+        for body in ["1", "2"] {
+            for peer in &mut peers {
+                rig.send(&[body]).unwrap();
+                assert_eq!(peer.receive(), [body]);
+            }
+        }
+        assert!(matches!(rig.receive_part(), Err(Refusal::Failed(Error::NotSupported))));
     }
 }

@@ -1,22 +1,15 @@
 //! SUB and XSUB: messages come from all publishers that have been told what is wanted. Source: 29/PUBSUB.
 //!
-//! A subscription goes to every publisher, now and when one is connected to later or again. It is never
-//! lost to a high-water mark: what a full pipe does not take is kept, and sent once there is room.
-
-use std::collections::BTreeMap;
+//! A subscription goes to every publisher; see the `announcer` module.
 
 use zlink_pipe::Body;
 
-use super::distributor::Distributor;
+use super::announcer::Announcer;
 use super::subscriptions::Prefixes;
 use super::{FairQueue, Pattern, Refusal};
 use crate::error::Error;
 use crate::option::SocketOptions;
 use crate::pipe::{Pipes, Sink};
-
-/// Topics whose last subscription (true) or cancellation found a publisher's pipe full. It knows a topic of
-/// ours once or not at all, so that the last word on it is enough. Empty unless the pipe is full.
-type Unsent = BTreeMap<Vec<u8>, bool>;
 
 #[derive(Default)]
 pub(super) struct Subscriber {
@@ -26,18 +19,16 @@ pub(super) struct Subscriber {
     /// The pipe of the message of which some parts have been received.
     receiving: Option<usize>,
     prefixes: Prefixes,
-    distributor: Distributor,
-    /// By pipe.
-    unsent: Vec<Unsent>,
+    announcer: Announcer,
     invert: bool,
-    /// For subscriptions on their way out.
-    scratch: Vec<u8>,
-}
-
-fn encode(topic: &[u8], add: bool, into: &mut Vec<u8>) {
-    into.clear();
-    into.push(u8::from(add));
-    into.extend_from_slice(topic);
+    /// Parts of a message that does not begin with a subscription or cancellation are none.
+    only_first: bool,
+    /// Publishers are told of every cancellation.
+    all_cancellations: bool,
+    /// The message that is being sent lacks further parts.
+    sending: bool,
+    /// Parts of it may be subscriptions and cancellations.
+    subscribes: bool,
 }
 
 impl Subscriber {
@@ -52,48 +43,21 @@ impl Subscriber {
     }
 
     /// Counts a subscription or cancellation. Returns whether publishers are to be told: of every
-    /// subscription, since an XPUB may want to know of repeated ones, but only of the last cancellation.
+    /// subscription, since an XPUB may want to know of repeated ones, but only of the last cancellation unless
+    /// asked for.
     fn count(&mut self, topic: &[u8], add: bool) -> bool {
         if add {
             self.prefixes.add(topic);
             true
         } else {
-            self.prefixes.remove(topic)
+            self.prefixes.remove(topic) || self.all_cancellations
         }
-    }
-
-    /// Sends a subscription, or a part that is one, to all publishers.
-    fn tell(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool, topic: &[u8], add: bool) {
-        if !self.distributor.is_under_way() {
-            self.distributor.begin();
-            self.distributor.select_all();
-        }
-        self.distributor.send(pipes, body, more);
-        for at in 0..self.distributor.pipes().len() {
-            let pipe = self.distributor.pipes()[at];
-            if !self.distributor.reached(pipe) {
-                self.tell_one(pipes, pipe, topic, add);
-            }
-        }
-    }
-
-    /// Tells one publisher of a topic, at once or when it has room.
-    fn tell_one(&mut self, pipes: &mut Pipes, pipe: usize, topic: &[u8], add: bool) {
-        if self.distributor.has_room(pipe) {
-            encode(topic, add, &mut self.scratch);
-            if pipes.send(pipe, &mut Body::Slice(&self.scratch)).is_ok() {
-                return;
-            }
-            self.distributor.set_room(pipe, false);
-        }
-        self.unsent[pipe].insert(topic.to_vec(), add);
     }
 
     /// Tells one publisher everything.
     fn tell_all(&mut self, pipes: &mut Pipes, pipe: usize) {
-        let prefixes = std::mem::take(&mut self.prefixes);
-        prefixes.for_each(|topic| self.tell_one(pipes, pipe, topic, true));
-        self.prefixes = prefixes;
+        let Subscriber { prefixes, announcer, .. } = self;
+        prefixes.for_each(|topic| announcer.tell_one(pipes, pipe, topic, true));
     }
 
     /// Drops what was not subscribed to, up to the next message that was. Returns whether there is one.
@@ -110,11 +74,12 @@ impl Subscriber {
 
     /// Sends a part that is no subscription to all publishers with room.
     fn send_data(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) {
-        if !self.distributor.is_under_way() {
-            self.distributor.begin();
-            self.distributor.select_all();
+        let distributor = &mut self.announcer.distributor;
+        if !distributor.is_under_way() {
+            distributor.begin();
+            distributor.select_all();
         }
-        for _ in 0..self.distributor.send(pipes, body, more) {
+        for _ in 0..distributor.send(pipes, body, more) {
             pipes.counters.drop_message();
         }
     }
@@ -123,20 +88,14 @@ impl Subscriber {
 impl Pattern for Subscriber {
     fn attached(&mut self, pipes: &mut Pipes, pipe: usize) -> bool {
         self.queue.add(pipe);
-        self.distributor.attach(pipe);
-        if self.unsent.len() <= pipe {
-            self.unsent.resize_with(pipe + 1, Unsent::default);
-        }
+        self.announcer.attach(pipe);
         self.tell_all(pipes, pipe);
         true
     }
 
     fn detached(&mut self, _pipes: &mut Pipes, pipe: usize) {
         self.queue.remove(pipe);
-        self.distributor.detach(pipe);
-        if let Some(unsent) = self.unsent.get_mut(pipe) {
-            unsent.clear();
-        }
+        self.announcer.detach(pipe);
         if self.receiving == Some(pipe) {
             self.receiving = None;
         }
@@ -147,15 +106,7 @@ impl Pattern for Subscriber {
     }
 
     fn writable(&mut self, pipes: &mut Pipes, pipe: usize) {
-        let Some(unsent) = self.unsent.get_mut(pipe) else { return };
-        while let Some(topic) = unsent.first_entry() {
-            encode(topic.key(), *topic.get(), &mut self.scratch);
-            if pipes.send(pipe, &mut Body::Slice(&self.scratch)).is_err() {
-                return;
-            }
-            topic.remove();
-        }
-        self.distributor.set_room(pipe, true);
+        self.announcer.writable(pipes, pipe);
     }
 
     fn reconnected(&mut self, pipes: &mut Pipes, pipe: usize) {
@@ -170,14 +121,20 @@ impl Pattern for Subscriber {
         if self.filters {
             return Err(Error::NotSupported.into());
         }
-        let Some((&flag @ (0 | 1), topic)) = body.as_slice().split_first() else {
+        let first = !std::mem::replace(&mut self.sending, more);
+        let subscription =
+            body.as_slice().split_first().filter(|(flag, _)| **flag <= 1 && (first || self.subscribes));
+        if first {
+            self.subscribes = !self.only_first || subscription.is_some();
+        }
+        let Some((&flag, topic)) = subscription else {
             self.send_data(pipes, body, more);
             return Ok(());
         };
         let topic = topic.to_vec();
         if self.count(&topic, flag == 1) {
-            self.tell(pipes, body, more, &topic, flag == 1);
-        } else if !more && self.distributor.is_under_way() {
+            self.announcer.tell_with(pipes, body, more, &topic, flag == 1);
+        } else if !more && self.announcer.distributor.is_under_way() {
             // The message that the part would have ended is ended all the same.
             self.send_data(pipes, &mut Body::Slice(&[]), false);
         }
@@ -208,6 +165,8 @@ impl Pattern for Subscriber {
 
     fn configure(&mut self, options: &SocketOptions) {
         self.invert = options.invert_matching;
+        self.only_first = options.only_first_subscribe;
+        self.all_cancellations = options.xsub_verbose_unsubscribe;
     }
 
     fn subscribe(&mut self, pipes: &mut Pipes, topic: &[u8], add: bool) -> Result<(), Error> {
@@ -215,9 +174,7 @@ impl Pattern for Subscriber {
             return Err(Error::InvalidArgument);
         }
         if self.count(topic, add) {
-            let mut body = Vec::with_capacity(topic.len() + 1);
-            encode(topic, add, &mut body);
-            self.tell(pipes, &mut Body::Slice(&body), false, topic, add);
+            self.announcer.tell(pipes, topic, add);
         }
         Ok(())
     }

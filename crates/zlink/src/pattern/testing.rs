@@ -213,6 +213,13 @@ impl Rig {
         sent
     }
 
+    /// Sends one part that is a message, with whatever it says beside its body.
+    pub(crate) fn send_message(&mut self, message: &mut Message, more: bool) -> Result<(), Refusal> {
+        let sent = self.pattern.send(&mut self.pipes, &mut Body::Message(message), more);
+        self.close_what_the_pattern_wants_closed();
+        sent
+    }
+
     /// Sends a message; stops at the first part that is refused.
     pub(crate) fn send<T: AsRef<[u8]>>(&mut self, parts: &[T]) -> Result<(), Refusal> {
         self.deliver();
@@ -269,7 +276,10 @@ impl Rig {
 
 fn info(routing_id: &[u8]) -> PeerInfo {
     let name = String::from_utf8_lossy(routing_id).into_owned();
-    PeerInfo { routing_id: routing_id.to_vec(), properties: Arc::new(vec![("Test-Peer".to_owned(), name)]) }
+    PeerInfo {
+        routing_id: routing_id.to_vec(),
+        properties: Arc::new(vec![("Test-Peer".to_owned(), name)].into()),
+    }
 }
 
 /// The other end of a pipe.

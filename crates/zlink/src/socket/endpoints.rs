@@ -102,6 +102,33 @@ impl Socket {
     /// Source: `zmq_connect`(3).
     pub fn connect(&self, endpoint: &str) -> Result<()> {
         let mut core = self.enter_aside()?;
+        self.connect_in(&mut core, endpoint).map(drop)
+    }
+
+    /// Connects a PEER and returns the routing id of the peer, to which messages may be addressed at once
+    /// ([`Message::set_routing_id`](zlink_pipe::Message::set_routing_id)). Else as [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`] if the socket is no PEER; [`Error::NoRoutingIdYet`] if `ZMQ_IMMEDIATE` is set; those of
+    /// [`connect`](Self::connect).
+    ///
+    /// Source: `zmq_connect_peer`(3); 51/P2P.
+    pub fn connect_peer(&self, endpoint: &str) -> Result<u32> {
+        let mut core = self.enter_aside()?;
+        if self.socket_type != SocketType::Peer {
+            return Err(Error::NotSupported);
+        }
+        if core.options.immediate {
+            return Err(Error::NoRoutingIdYet);
+        }
+        let pipe = self.connect_in(&mut core, endpoint)?;
+        let index = pipe.and_then(|pipe| core.pipes.find(pipe));
+        index.and_then(|index| core.pattern.routing_id(index)).ok_or(Error::HostUnreachable)
+    }
+
+    /// Connects. Returns the pipe, unless it comes with the connection.
+    fn connect_in(&self, core: &mut Core, endpoint: &str) -> Result<Option<PipeId>> {
         let parsed = Endpoint::for_connect(endpoint)?;
         let name = parsed.to_string();
         let kind = match parsed {
@@ -112,11 +139,16 @@ impl Socket {
                 core.attach(attachment, &self.inbox);
                 RecordKind::ConnectedInproc { pipe }
             }
-            endpoint @ (Endpoint::Tcp(_) | Endpoint::Ipc(_)) => self.connect_remote(&mut core, endpoint)?,
+            endpoint @ (Endpoint::Tcp(_) | Endpoint::Ipc(_)) => self.connect_remote(core, endpoint)?,
+        };
+        let pipe = match kind {
+            RecordKind::Connected { pipe, .. } => pipe,
+            RecordKind::ConnectedInproc { pipe } => Some(pipe),
+            RecordKind::Bound { .. } | RecordKind::BoundInproc => None,
         };
         core.last_endpoint.clone_from(&name);
         core.endpoints.push(Record { name, given: endpoint.to_owned(), kind });
-        Ok(())
+        Ok(pipe)
     }
 
     fn connect_remote(&self, core: &mut Core, endpoint: Endpoint) -> Result<RecordKind> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use zlink_pipe::{Properties, Queue};
+use zlink_pipe::Queue;
 use zlink_zmtp::handshake::FailureKind;
 use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, Peer, SocketType};
 
@@ -182,7 +182,7 @@ enum ShakeError {
 
 /// What a socket and its messages tell about the peer.
 fn peer_info(peer: &Peer, address: &str, fd: i32) -> PeerInfo {
-    let mut properties: Properties = Vec::with_capacity(peer.metadata.len() + 3);
+    let mut properties = Vec::with_capacity(peer.metadata.len() + 3);
     for (name, value) in &peer.metadata {
         // ZMTP calls it Identity, the manual of today Routing-Id; both names are answered.
         if name.eq_ignore_ascii_case("Identity") {
@@ -192,5 +192,5 @@ fn peer_info(peer: &Peer, address: &str, fd: i32) -> PeerInfo {
     }
     properties.push(("Peer-Address".to_owned(), address.to_owned()));
     properties.push(("__fd".to_owned(), fd.to_string()));
-    PeerInfo { routing_id: peer.routing_id.clone(), properties: Arc::new(properties) }
+    PeerInfo { routing_id: peer.routing_id.clone(), properties: Arc::new(properties.into()) }
 }

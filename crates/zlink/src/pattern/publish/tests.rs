@@ -44,6 +44,60 @@ fn one_part(part: &str) -> Parts {
 }
 
 #[test]
+fn a_message_after_a_subscription_goes_to_its_peer_alone_for_last_values() {
+    let mut rig = xpub();
+    rig.configure(|options| (options.xpub_manual, options.xpub_manual_last_value) = (true, true));
+    let mut peers = Vec::new();
+    for number in ["1", "2"] {
+        peers.push(subscriber(&mut rig, &["a"]));
+        assert_eq!(received(&mut rig), [[add("a")]]);
+        rig.pattern.subscribe(&mut rig.pipes, b"a", true).unwrap();
+        rig.send(&["a cached", number]).unwrap();
+        rig.send(&["a live", number]).unwrap();
+    }
+    assert_eq!(all(&mut peers[0]), [["a cached", "1"], ["a live", "1"], ["a live", "2"]]);
+    assert_eq!(all(&mut peers[1]), [["a cached", "2"], ["a live", "2"]]);
+}
+
+#[test]
+fn a_last_value_is_for_a_peer_that_is_there_and_has_subscribed() {
+    let mut rig = xpub();
+    rig.configure(|options| (options.xpub_manual, options.xpub_manual_last_value) = (true, true));
+    let mut old = subscriber(&mut rig, &["a"]);
+    received(&mut rig);
+    rig.pattern.subscribe(&mut rig.pipes, b"a", true).unwrap();
+    rig.send(&["a1"]).unwrap();
+    let mut other = subscriber(&mut rig, &["b"]);
+    received(&mut rig);
+    rig.send(&["a2: for the peer that was not let subscribe"]).unwrap();
+    other.send(&[cancel("b")]);
+    received(&mut rig);
+    other.close();
+    rig.send(&["a3"]).unwrap();
+    assert_eq!(all(&mut old), [["a1"], ["a3"]]);
+}
+
+#[test]
+fn only_a_message_that_begins_with_a_subscription_has_subscriptions_if_so_asked() {
+    for only_first in [false, true] {
+        let mut rig = xpub();
+        rig.configure(|options| options.only_first_subscribe = only_first);
+        let mut peer = rig.attach("");
+        peer.send(&[b"data".to_vec(), add("a")]);
+        peer.send(&[add("b"), b"data".to_vec(), add("c")]);
+        rig.deliver();
+        let topics = received(&mut rig).into_iter().flat_map(|parts| parts.0);
+        assert_eq!(topics.count(), 5, "all is received");
+        let mut heard = Vec::new();
+        for topic in ["a", "b", "c"] {
+            rig.send(&[topic]).unwrap();
+            heard.extend(all(&mut peer));
+        }
+        assert_eq!(heard.len(), if only_first { 2 } else { 3 });
+    }
+}
+
+#[test]
 fn a_message_reaches_those_subscribed_to_a_prefix_of_it() {
     let mut rig = publ();
     let mut weather = subscriber(&mut rig, &["weather"]);

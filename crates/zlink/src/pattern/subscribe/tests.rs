@@ -33,6 +33,32 @@ fn all(peer: &mut Peer) -> Vec<Parts> {
     std::iter::from_fn(|| peer.try_receive()).collect()
 }
 
+#[test]
+fn every_cancellation_is_sent_if_so_asked() {
+    for verbose in [false, true] {
+        let mut rig = xsub();
+        rig.configure(|options| options.xsub_verbose_unsubscribe = verbose);
+        let mut peer = rig.attach("");
+        for part in [add("a"), add("a"), cancel("a"), cancel("a"), cancel("never")] {
+            rig.send(&[part]).unwrap();
+        }
+        assert_eq!(all(&mut peer).len(), if verbose { 5 } else { 3 });
+        assert_eq!(rig.pattern.topics().unwrap(), 0);
+    }
+}
+
+#[test]
+fn only_a_message_that_begins_with_a_subscription_has_subscriptions_if_so_asked() {
+    let mut rig = xsub();
+    rig.configure(|options| options.only_first_subscribe = true);
+    let mut peer = rig.attach("");
+    rig.send(&[b"data".to_vec(), add("a")]).unwrap();
+    assert_eq!((rig.pattern.topics().unwrap(), all(&mut peer).len()), (0, 1));
+    rig.send(&[add("b"), b"data".to_vec(), add("c")]).unwrap();
+    rig.send(&[add("d")]).unwrap();
+    assert_eq!((rig.pattern.topics().unwrap(), all(&mut peer).len()), (3, 2));
+}
+
 /// What a publisher has been told, in no particular order.
 fn told(peer: &mut Peer) -> BTreeSet<Vec<u8>> {
     all(peer).into_iter().flat_map(|message| message.0).collect()
