@@ -1,13 +1,15 @@
 //! The list of programs that are not expected to pass yet.
 //!
-//! A line is `fails NAME` or `flaky NAME`, the first for programs that fail in every run and the second for those
-//! that fail in some, and after a `#` the reason. Empty lines and lines that begin with `#` are passed over.
+//! A line is a word, the name of a program, and after a `#` the reason. The word is `fails` for programs that fail in
+//! every run, `drafts` for those that do so only with the draft interface, and `flaky` for those that fail in some
+//! runs. Empty lines and lines that begin with `#` are passed over.
 
 use std::collections::BTreeMap;
 
-/// What is expected of a listed program. All others have to pass.
+/// What is expected of a listed program. All others are expected to pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
+    Passes,
     Fails,
     Flaky,
 }
@@ -31,7 +33,9 @@ impl Expectations {
     ///
     /// What is wrong, with the number of the line: an unknown word, a missing name, a name that is there twice, or
     /// one that is not in `programs`.
-    pub(super) fn parse(text: &str, programs: &[String]) -> Result<Self, String> {
+    ///
+    /// `drafts`: for programs compiled with the draft interface.
+    pub(super) fn parse(text: &str, programs: &[String], drafts: bool) -> Result<Self, String> {
         let mut listed = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {
             let number = index + 1;
@@ -39,8 +43,12 @@ impl Expectations {
             let (expected, name) = match words[..] {
                 [] => continue,
                 ["fails", name] => (Expected::Fails, name),
+                ["drafts", name] if drafts => (Expected::Fails, name),
+                ["drafts", name] => (Expected::Passes, name),
                 ["flaky", name] => (Expected::Flaky, name),
-                _ => return Err(format!("line {number}: neither `fails NAME` nor `flaky NAME`: {line}")),
+                _ => {
+                    return Err(format!("line {number}: not `fails`, `drafts` or `flaky` and a name: {line}"));
+                }
             };
             if !programs.iter().any(|program| program == name) {
                 return Err(format!("line {number}: there is no program {name}"));
@@ -55,7 +63,9 @@ impl Expectations {
     /// What is wrong with how `program` ended, if anything is.
     pub(super) fn complaint(&self, program: &str, ending: Ending) -> Option<String> {
         match (self.listed.get(program), ending) {
-            (None, Ending::Failed) => Some(format!("{program} fails and is not listed")),
+            (None | Some(Expected::Passes), Ending::Failed) => {
+                Some(format!("{program} fails and is not listed as failing"))
+            }
             (Some(Expected::Fails), Ending::Passed) => {
                 Some(format!("{program} passes and is listed as failing: take it off the list"))
             }
@@ -65,7 +75,7 @@ impl Expectations {
 
     /// Whether a failure of `program` is no news.
     pub(super) fn allows_failure(&self, program: &str) -> bool {
-        self.listed.contains_key(program)
+        matches!(self.listed.get(program), Some(Expected::Fails | Expected::Flaky))
     }
 }
 
@@ -74,7 +84,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Expectations, String> {
-        Expectations::parse(text, &["test_a", "test_b", "test_c"].map(String::from))
+        Expectations::parse(text, &["test_a", "test_b", "test_c"].map(String::from), true)
     }
 
     #[test]
@@ -92,11 +102,22 @@ mod tests {
     }
 
     #[test]
+    fn programs_listed_for_the_draft_interface_must_pass_without() {
+        for drafts in [true, false] {
+            let expectations = Expectations::parse("drafts test_a", &["test_a".into()], drafts);
+            let expectations = expectations.expect("it is valid");
+            assert_eq!(expectations.complaint("test_a", Ending::Failed).is_none(), drafts);
+            assert_eq!(expectations.complaint("test_a", Ending::Passed).is_none(), !drafts);
+            assert_eq!(expectations.allows_failure("test_a"), drafts);
+        }
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_line() {
         for (text, mistake) in [
-            ("fails test_a\nbreaks test_b", "line 2: neither"),
-            ("fails", "line 1: neither"),
-            ("fails test_a test_b", "line 1: neither"),
+            ("fails test_a\nbreaks test_b", "line 2: not"),
+            ("fails", "line 1: not"),
+            ("fails test_a test_b", "line 1: not"),
             ("\n\nfails test_d", "line 3: there is no program test_d"),
             ("fails test_a\nflaky test_a", "line 2: test_a is listed twice"),
         ] {

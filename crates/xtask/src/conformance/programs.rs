@@ -43,6 +43,14 @@ const DRAFT_ONLY: &[&str] = &[
     "test_zmq_ppoll_signals",
 ];
 
+/// Programs that upstream builds only for a library that says it has a capability.
+const NEEDS: &[(&str, &str)] = &[
+    ("test_bind_curve_fuzzer", "curve"),
+    ("test_connect_curve_fuzzer", "curve"),
+    (CURVE, "curve"),
+    ("test_wss_transport", "WSS"),
+];
+
 /// The program that has some of libzmq's own sources, and libsodium, compiled into it.
 const CURVE: &str = "test_security_curve";
 
@@ -96,8 +104,10 @@ pub(super) struct Builder {
     library: PathBuf,
     /// Flags of the compiler, in the order it gets them.
     flags: Vec<OsString>,
-    /// Flags to compile and link with libsodium, if both it and CURVE are there; else why not.
+    /// Flags to compile and link with libsodium, or why there are none.
     sodium: Result<Vec<String>, String>,
+    /// The capabilities of [`NEEDS`] that the library does not have.
+    missing: Vec<&'static str>,
     /// Of everything but the source that an object depends on.
     common: u64,
 }
@@ -125,9 +135,14 @@ impl Builder {
             variant = "drafts".into();
             flags.push("-DZMQ_BUILD_DRAFT_API".into());
         }
-        // The reference is built without CURVE, and so says its configuration; the others are asked.
-        let curve = library.has("curve")?;
-        if curve {
+        let mut missing = Vec::new();
+        for capability in ["curve", "WSS"] {
+            if !library.has(capability)? {
+                missing.push(capability);
+            }
+        }
+        // Upstream's configuration says it too; the reference, whose configuration this is, is built without.
+        if !missing.contains(&"curve") {
             variant.push_str("-curve");
             flags.push("-DZMQ_HAVE_CURVE".into());
         }
@@ -139,14 +154,21 @@ impl Builder {
         let folder = output.join(variant);
         fs::create_dir_all(folder.join("objects"))
             .map_err(|error| format!("{}: {error}", folder.display()))?;
-        let sodium = if curve { find_sodium() } else { Err("the library has no CURVE".into()) };
+        let sodium = find_sodium();
         let common = common_key(&tree, &flags).map_err(|error| format!("{}: {error}", tree.display()))?;
-        Ok(Self { tree, folder, library: library.folder.clone(), flags, sodium, common })
+        Ok(Self { tree, folder, library: library.folder.clone(), flags, sodium, missing, common })
     }
 
     /// Why a program cannot be built here, if so. It then counts as skipped.
-    pub(super) fn obstacle(&self, program: &str) -> Option<&str> {
-        (program == CURVE).then_some(self.sodium.as_ref().err()).flatten().map(String::as_str)
+    pub(super) fn obstacle(&self, program: &str) -> Option<String> {
+        let needed = NEEDS.iter().find(|(name, _)| *name == program).map(|(_, capability)| *capability);
+        match (needed, &self.sodium) {
+            (Some(capability), _) if self.missing.contains(&capability) => {
+                Some(format!("zmq_has(\"{capability}\") is 0"))
+            }
+            (_, Err(reason)) if program == CURVE => Some(reason.clone()),
+            _ => None,
+        }
     }
 
     /// Compiles the sources that all programs share.

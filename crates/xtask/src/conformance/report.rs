@@ -29,7 +29,7 @@ impl Finding {
         let (ending, reason) = match outcome.end {
             End::Exited(0) if report.has_failures() => (Ending::Failed, String::new()),
             End::Exited(0) => (Ending::Passed, String::new()),
-            End::Exited(SKIPPED) => (Ending::Skipped, "says that it cannot run here".into()),
+            End::Exited(SKIPPED) => (Ending::Skipped, "does not find what it needs".into()),
             // The exit code is the number of failed cases, which are printed one by one.
             End::Exited(_) if report.summary.is_some() && report.has_failures() => {
                 (Ending::Failed, String::new())
@@ -62,8 +62,11 @@ impl Finding {
             Ending::Failed if failure_is_listed => "fail (listed)",
             Ending::Failed => "FAIL",
         };
-        let cases = Cases::of(&self.report);
-        let mut text = format!("{word:<13}  {program:<34}  {:6.2} s  {cases}\n", self.took.as_secs_f64());
+        let start = format!("{word:<13}  {program:<34}  {:6.2} s  ", self.took.as_secs_f64());
+        if self.ending == Ending::Skipped {
+            return format!("{start}{}\n", self.reason);
+        }
+        let mut text = format!("{start}{}\n", Cases::of(&self.report));
         for reason in self.reason.lines() {
             let _ = writeln!(text, "               {reason}");
         }
@@ -183,7 +186,7 @@ mod tests {
     #[test]
     fn the_conclusion_follows_the_expectations() {
         let known = ["test_a", "test_b"].map(String::from);
-        let expectations = Expectations::parse("fails test_a", &known).expect("it is valid");
+        let expectations = Expectations::parse("fails test_a", &known, true).expect("it is valid");
         let (good, bad) = (finding(End::Exited(0), ""), finding(End::TimedOut, ""));
         let programs = ["test_a", "test_b"];
         assert!(conclude(&programs, &[bad.clone(), good.clone()], &expectations));
