@@ -87,6 +87,7 @@ fn main() {
 
     println!("cargo::rustc-env=LIBZMQ_REFERENCE_SO={}", shared.display());
     println!("cargo::rustc-env=LIBZMQ_REFERENCE_VENDOR={}", vendor.display());
+    println!("cargo::rustc-env=LIBZMQ_REFERENCE_PLATFORM={}", generated.display());
 }
 
 /// Finds the libzmq sources inside the `zeromq-src` package.

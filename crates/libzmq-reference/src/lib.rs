@@ -36,3 +36,8 @@ pub fn include_dir() -> &'static Path {
 pub fn perf_sources() -> &'static Path {
     Path::new(concat!(env!("LIBZMQ_REFERENCE_VENDOR"), "/perf"))
 }
+
+/// The folder of `platform.hpp`, which says how the library was configured. libzmq's own tests include it.
+pub fn platform_dir() -> &'static Path {
+    Path::new(env!("LIBZMQ_REFERENCE_PLATFORM"))
+}

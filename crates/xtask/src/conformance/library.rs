@@ -1,0 +1,106 @@
+//! The library under test: built, found, and asked what it can do.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::Options;
+
+/// The root of the workspace this program was built from.
+pub(super) fn workspace() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).unwrap_or(manifest).to_path_buf()
+}
+
+/// Cargo's build folder, where everything made here lies under `conformance`.
+pub(super) fn target_dir() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// A library, in a folder that holds it under the name programs look for.
+pub(super) struct Library {
+    /// For headings and folder names: `zlink`, `libzmq` or `other`.
+    pub(super) name: &'static str,
+    /// The shared object itself.
+    pub(super) file: PathBuf,
+    /// The folder with `libzmq.so.5`.
+    pub(super) folder: PathBuf,
+}
+
+impl Library {
+    /// Takes the library the command line asks for, and builds it if it is ours.
+    pub(super) fn chosen(options: &Options, output: &Path) -> Result<Self, String> {
+        let (name, file) = if let Some(file) = &options.library {
+            ("other", file.clone())
+        } else if options.reference {
+            ("libzmq", libzmq_reference::shared_object().to_owned())
+        } else {
+            ("zlink", build(options.release)?)
+        };
+        let file = file.canonicalize().map_err(|error| format!("{}: {error}", file.display()))?;
+        let folder = output.join("library").join(name);
+        link(&file, &folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(Self { name, file, folder })
+    }
+
+    pub(super) fn is_ours(&self) -> bool {
+        self.name == "zlink"
+    }
+
+    /// What `zmq_has` says of `capability`, asked by a small C program, so that nothing foreign is loaded here.
+    pub(super) fn has(&self, capability: &str) -> Result<bool, String> {
+        let source = self.folder.join("has.c");
+        let program = self.folder.join("has");
+        let text = "int zmq_has(const char *);\n\
+            int main(int c, char **v) { return c == 2 && zmq_has(v[1]) ? 0 : 9; }\n";
+        fs::write(&source, text).map_err(|error| format!("{}: {error}", source.display()))?;
+        let mut compiler = Command::new(super::programs::c_compiler());
+        compiler.arg(&source).arg("-o").arg(&program).arg("-L").arg(&self.folder).arg("-l:libzmq.so.5");
+        let status = compiler.status().map_err(|error| format!("cannot start the C compiler: {error}"))?;
+        if !status.success() {
+            return Err(format!("{} cannot be linked", self.file.display()));
+        }
+        let status = Command::new(&program).arg(capability).env("LD_LIBRARY_PATH", &self.folder).status();
+        match status.map(|status| status.code()) {
+            Ok(Some(0)) => Ok(true),
+            Ok(Some(9)) => Ok(false),
+            Ok(_) => Err(format!("{} cannot be asked what it can do", self.file.display())),
+            Err(error) => Err(format!("{}: {error}", program.display())),
+        }
+    }
+}
+
+/// Makes `folder` hold `file` under the name programs look for.
+fn link(file: &Path, folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let link = folder.join("libzmq.so.5");
+    if link.is_symlink() {
+        fs::remove_file(&link)?;
+    }
+    symlink(file, link)
+}
+
+/// Builds our shared object and returns where it is.
+fn build(release: bool) -> Result<PathBuf, String> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--package", "zlink-capi", "--message-format=json-render-diagnostics"]);
+    command.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
+    command.arg("--target-dir").arg(target_dir());
+    if release {
+        command.arg("--release");
+    }
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("building libzmq.so: cargo ended with {}", output.status));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let file = messages.split('"').find(|text| text.ends_with("/libzmq.so"));
+    file.map(PathBuf::from).ok_or_else(|| "cargo made no libzmq.so".into())
+}
