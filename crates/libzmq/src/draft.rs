@@ -29,6 +29,4 @@ not_supported! {
     zmq_join(socket: *mut c_void, group: *const c_char) -> c_int = -1;
     zmq_leave(socket: *mut c_void, group: *const c_char) -> c_int = -1;
     zmq_connect_peer(socket: *mut c_void, endpoint: *const c_char) -> u32 = 0;
-    zmq_socket_get_peer_state(socket: *mut c_void, routing_id: *const c_void, size: usize) -> c_int = -1;
-    zmq_socket_monitor_pipes_stats(socket: *mut c_void) -> c_int = -1;
 }

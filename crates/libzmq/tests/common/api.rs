@@ -21,6 +21,9 @@ pub const PUSH: c_int = 8;
 pub const DONTWAIT: c_int = 1;
 pub const SNDMORE: c_int = 2;
 
+pub const ROUTING_ID: c_int = 5;
+pub const SUBSCRIBE: c_int = 6;
+pub const EVENTS: c_int = 15;
 pub const LINGER: c_int = 17;
 pub const SNDHWM: c_int = 23;
 pub const RCVHWM: c_int = 24;
@@ -42,6 +45,7 @@ pub const ENOTSOCK: c_int = 88;
 pub const EPROTONOSUPPORT: c_int = 93;
 pub const ENOTSUP: c_int = 95;
 pub const EADDRINUSE: c_int = 98;
+pub const EHOSTUNREACH: c_int = 113;
 const HAUSNUMERO: c_int = 156_384_712;
 pub const EFSM: c_int = HAUSNUMERO + 51;
 pub const ETERM: c_int = HAUSNUMERO + 53;
@@ -148,7 +152,10 @@ functions! {
     zmq_msg_recv(*mut Msg, Handle, c_int) -> c_int;
     zmq_msg_routing_id(*mut Msg) -> u32;
     zmq_msg_set_routing_id(*mut Msg, u32) -> c_int;
+    zmq_socket_get_peer_state(Handle, *const c_void, usize) -> c_int;
     zmq_socket_monitor(Handle, *const c_char, c_int) -> c_int;
+    zmq_socket_monitor_versioned(Handle, *const c_char, u64, c_int, c_int) -> c_int;
+    zmq_socket_monitor_pipes_stats(Handle) -> c_int;
     zmq_poll(*mut Item, c_int, c_long) -> c_int;
     zmq_ppoll(*mut Item, c_int, c_long, *const libc::sigset_t) -> c_int;
     zmq_poller_new() -> Handle;

@@ -30,7 +30,7 @@ use super::writer::WriteHalf;
 use crate::attach::{Attachment, Link, PeerInfo};
 use crate::context::Live;
 use crate::inbox::{Inbox, News, PipeId};
-use crate::monitor::{EventKind, MonitorHub};
+use crate::monitor::{Ends, EventKind, MonitorHub};
 use crate::reactor::{Interest, TimerId};
 use crate::transport::{Accepted, Endpoint, Target, finish_connect, peer_names, start_connect};
 
@@ -108,7 +108,7 @@ pub(super) struct Session {
     /// `None` for an accepted connection.
     connector: Option<Connector>,
     /// For monitor events.
-    name: String,
+    ends: Ends,
     pipe: Option<PipeSide>,
     phase: Phase,
     timer: Option<TimerId>,
@@ -145,12 +145,12 @@ impl Session {
         }
     }
 
-    fn new(handle: Arc<SessionHandle>, port: Arc<Port>, name: String) -> Self {
+    fn new(handle: Arc<SessionHandle>, port: Arc<Port>, ends: Ends) -> Self {
         Session {
             handle,
             port,
             connector: None,
-            name,
+            ends,
             pipe: None,
             phase: Phase::Waiting,
             timer: None,
@@ -166,16 +166,16 @@ impl Session {
     // --- making connections ---
 
     /// Starts on a connection that was just accepted.
-    pub(super) fn accepted(port: Arc<Port>, endpoint: &str, accepted: Accepted, thread: &mut Thread) {
+    pub(super) fn accepted(port: Arc<Port>, ends: Ends, accepted: Accepted, thread: &mut Thread) {
         let handle = SessionHandle::new(Arc::clone(&thread.shared));
-        let mut session = Box::new(Session::new(handle, port, endpoint.to_owned()));
+        let mut session = Box::new(Session::new(handle, port, ends));
         if session.start_handshake(accepted.stream, thread) {
             thread.add_session(session);
         }
     }
 
     pub(super) fn connecting(to: ConnectTo, port: Arc<Port>, handle: Arc<SessionHandle>) -> Box<Self> {
-        let mut session = Session::new(handle, port, to.endpoint.to_string());
+        let mut session = Session::new(handle, port, Ends::connecting(&to.endpoint.to_string()));
         let pause = session.port.config.reconnect_interval.unwrap_or_default();
         session.connector =
             Some(Connector { id: to.id, endpoint: to.endpoint, pause, targets: VecDeque::new() });
@@ -235,7 +235,7 @@ impl Session {
                 Ok((fd, true)) => return self.connected(fd, thread),
                 Ok((fd, false)) => {
                     let number = Errno::INPROGRESS.raw_os_error() as u32;
-                    self.port.monitor.emit(EventKind::ConnectDelayed, number, &self.name);
+                    self.port.monitor.emit(EventKind::ConnectDelayed, number, &self.ends);
                     match thread.shared.epoll.add(fd.as_fd(), self.handle.key, Interest::WRITE) {
                         Ok(()) => {
                             if let Some(timeout) = self.port.config.connect_timeout {
@@ -254,7 +254,8 @@ impl Session {
 
     fn connected(&mut self, fd: OwnedFd, thread: &mut Thread) -> bool {
         thread.cancel_timer(&mut self.timer);
-        self.port.monitor.emit(EventKind::Connected, fd.as_raw_fd() as u32, &self.name);
+        self.ends.connected(fd.as_fd());
+        self.port.monitor.emit(EventKind::Connected, fd.as_raw_fd() as u32, &self.ends);
         self.start_handshake(fd, thread)
     }
 
@@ -272,7 +273,7 @@ impl Session {
             connector.pause = (connector.pause * 2).min(config.reconnect_interval_max);
         }
         let pause = pause.max(Duration::from_millis(1));
-        self.port.monitor.emit(EventKind::ConnectRetried, pause.as_millis() as u32, &self.name);
+        self.port.monitor.emit(EventKind::ConnectRetried, pause.as_millis() as u32, &self.ends);
         self.phase = Phase::Waiting;
         self.set_timer(pause, thread);
         true
@@ -291,12 +292,12 @@ impl Session {
             Phase::Resolving | Phase::Running { .. } => true,
             Phase::Connecting(fd) => {
                 let _ = thread.shared.epoll.delete(fd.as_fd());
-                self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.name);
+                self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
                 self.try_next_target(Errno::TIMEDOUT.into(), thread)
             }
             Phase::Handshaking { .. } => {
                 let number = Errno::TIMEDOUT.raw_os_error() as u32;
-                self.port.monitor.emit(EventKind::HandshakeFailedNoDetail, number, &self.name);
+                self.port.monitor.emit(EventKind::HandshakeFailedNoDetail, number, &self.ends);
                 self.drop_connection(thread)
             }
         }
@@ -375,7 +376,7 @@ impl Session {
                 _ => (EventKind::HandshakeFailedProtocol, error.protocol_error_code()),
             },
         };
-        self.port.monitor.emit(kind, value as u32, &self.name);
+        self.port.monitor.emit(kind, value as u32, &self.ends);
     }
 
     /// The handshake is complete: makes the connection and, unless it is there, the pipe.
@@ -408,7 +409,7 @@ impl Session {
         let write = WriteHalf::new(Wire::for_peer(&peer, config.socket_type));
         let read = ReadHalf::new(peer.framing, config.max_message_size, config.socket_type, config.in_batch);
         let connection = Arc::new(Connection::new(parts, write, read));
-        self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.name);
+        self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.ends);
         let mut heartbeat =
             Heartbeat::new(config.heartbeat_interval, config.heartbeat_ttl, config.heartbeat_timeout);
         if peer.heartbeats {
@@ -476,7 +477,7 @@ impl Session {
                 }
                 Err(error) => {
                     let _ = thread.shared.epoll.delete(fd.as_fd());
-                    self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.name);
+                    self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
                     thread.cancel_timer(&mut self.timer);
                     self.try_next_target(error, thread)
                 }
@@ -626,7 +627,8 @@ impl Session {
                 (connection.fd().as_raw_fd(), EventKind::Disconnected)
             }
         };
-        self.port.monitor.emit(kind, fd as u32, &self.name);
+        self.port.monitor.emit(kind, fd as u32, &self.ends);
+        self.ends.disconnected();
     }
 
     /// The connection is gone: a connecting session tries again, an accepted one ends.
@@ -685,7 +687,7 @@ impl Session {
     /// reports no hang-up before its data.
     fn say_goodbye(&mut self, thread: &mut Thread) -> bool {
         let (Phase::Running { connection, .. }, Some(side)) = (&self.phase, &self.pipe) else { return false };
-        if !self.name.starts_with("ipc:") {
+        if !self.ends.endpoint().starts_with("ipc:") {
             return false;
         }
         if !std::mem::replace(&mut self.half_closed, true) {
