@@ -1,7 +1,7 @@
 //! Functions of `zmq.h` that this version does not have. They are there, so that programs link, and fail with
 //! `ENOTSUP`.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int};
 
 use crate::error::{Failure, call};
 
@@ -22,6 +22,4 @@ not_supported! {
     zmq_curve_keypair(public: *mut c_char, secret: *mut c_char) -> c_int = -1;
     zmq_curve_public(public: *mut c_char, secret: *const c_char) -> c_int = -1;
 
-    zmq_socket_get_peer_state(socket: *mut c_void, routing_id: *const c_void, size: usize) -> c_int = -1;
-    zmq_socket_monitor_pipes_stats(socket: *mut c_void) -> c_int = -1;
 }

@@ -1,6 +1,6 @@
-//! Monitors: a socket's events as messages of two parts.
+//! Monitors: a socket's events as messages.
 //!
-//! A monitor is a PAIR socket of the same context, which the monitored socket's events are sent on without waiting:
+//! A monitor is a PAIR, PUB or PUSH socket of the same context, which the monitored socket's events are sent on without waiting:
 //! an event that meets no reader, or one that is more than the high-water mark behind, is lost. (libzmq's I/O
 //! thread waits then, and with it all its connections.)
 
@@ -15,7 +15,17 @@ use crate::utils::text;
 const LINGER: c_int = 17;
 const PAIR: c_int = 0;
 
-/// `zmq_socket_monitor`. A null endpoint ends the monitor.
+/// How an event is told.
+#[derive(Clone, Copy)]
+enum Version {
+    /// A part of six bytes with the event's number and value, and the endpoint.
+    One,
+    /// Parts of eight bytes with the event's number, the number of values, and each value; then this end and the other
+    /// end of the connection.
+    Two,
+}
+
+/// `zmq_socket_monitor`: version 1, with a PAIR socket. A null endpoint ends the monitor.
 ///
 /// # Safety
 ///
@@ -26,21 +36,13 @@ pub unsafe extern "C" fn zmq_socket_monitor(
     endpoint: *const c_char,
     events: c_int,
 ) -> c_int {
-    call(-1, || {
-        let socket = enter(socket)?;
-        let mask = u32::try_from(events).ok().filter(|mask| mask & !EventKind::ALL == 0);
-        let mask = mask.ok_or(Failure(libc::EINVAL))?;
-        if endpoint.is_null() {
-            raw::set_monitor(&socket, 0, None)?;
-        } else {
-            // SAFETY: not null, and the caller's word.
-            start(&socket, unsafe { text(endpoint) }?, mask)?;
-        }
-        Ok(0)
-    })
+    // A negative set has bits that no event has.
+    let events = i64::from(events).cast_unsigned();
+    // SAFETY: the caller's.
+    unsafe { zmq_socket_monitor_versioned(socket, endpoint, events, 1, PAIR) }
 }
 
-/// `zmq_socket_monitor_versioned`. Of the versions, 1 is there, and of the socket types, PAIR.
+/// `zmq_socket_monitor_versioned`. A null endpoint ends the monitor.
 ///
 /// # Safety
 ///
@@ -53,20 +55,35 @@ pub unsafe extern "C" fn zmq_socket_monitor_versioned(
     version: c_int,
     socket_type: c_int,
 ) -> c_int {
-    match c_int::try_from(events) {
-        // SAFETY: the caller's.
-        Ok(events) if version == 1 && socket_type == PAIR => unsafe {
-            zmq_socket_monitor(socket, endpoint, events)
-        },
-        _ => call(-1, || {
-            enter(socket)?;
-            let known = matches!(version, 1 | 2);
-            Err(Failure(if known { libc::ENOTSUP } else { libc::EINVAL }))
-        }),
-    }
+    call(-1, || {
+        let socket = enter(socket)?;
+        let version = match version {
+            1 if events & !u64::from(EventKind::ALL) == 0 => Version::One,
+            2 => Version::Two,
+            _ => return Err(Failure(libc::EINVAL)),
+        };
+        if endpoint.is_null() {
+            raw::set_monitor(&socket, 0, None)?;
+        } else {
+            // SAFETY: not null, and the caller's word.
+            let endpoint = unsafe { text(endpoint) }?;
+            // What has no event is asked for in vain.
+            start(&socket, endpoint, events as u32, version, socket_type)?;
+        }
+        Ok(0)
+    })
 }
 
-fn start(socket: &Socket, endpoint: &str, mask: u32) -> Result<()> {
+/// `zmq_socket_monitor_pipes_stats`: an event for each pipe of a socket that is monitored with version 2.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_socket_monitor_pipes_stats(socket: *mut c_void) -> c_int {
+    call(-1, || {
+        enter(socket)?.report_pipes()?;
+        Ok(0)
+    })
+}
+
+fn start(socket: &Socket, endpoint: &str, mask: u32, version: Version, socket_type: c_int) -> Result<()> {
     let (transport, name) = endpoint.split_once("://").ok_or(Failure(libc::EINVAL))?;
     if name.is_empty() {
         return Err(Failure(libc::EINVAL));
@@ -76,26 +93,45 @@ fn start(socket: &Socket, endpoint: &str, mask: u32) -> Result<()> {
     }
     // First, as its endpoint may be the new one's.
     raw::set_monitor(socket, 0, None)?;
-    let sender = socket.context.socket(SocketType::Pair)?;
+    let socket_type = SocketType::from_i32(socket_type)
+        .filter(|it| matches!(it, SocketType::Pair | SocketType::Pub | SocketType::Push))
+        .ok_or(Failure(libc::EINVAL))?;
+    let sender = socket.context.socket(socket_type)?;
     // What was not read holds up no termination of the context.
     sender.set_option(LINGER, &0i32.to_ne_bytes())?;
     sender.bind(endpoint)?;
-    raw::set_monitor(socket, mask, Some(Box::new(move |event| send(&sender, event, mask))))?;
+    let sink = move |event: &MonitorEvent| {
+        // The end of a monitor is told to its sink whatever the mask.
+        if event.kind as u32 & mask != 0 {
+            send(&sender, event, version);
+        }
+    };
+    raw::set_monitor(socket, mask, Some(Box::new(sink)))?;
     Ok(())
 }
 
-fn send(sender: &zlink::Socket, event: &MonitorEvent, mask: u32) {
+fn send(sender: &zlink::Socket, event: &MonitorEvent, version: Version) {
     let number = event.kind as u32;
-    if number & mask == 0 {
-        // The end of a monitor is told to its sink whatever the mask.
-        return;
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    match version {
+        Version::One => {
+            // Event numbers have 16 bits, as the mask has been checked to.
+            let mut first = (number as u16).to_ne_bytes().to_vec();
+            first.extend_from_slice(&event.value.to_ne_bytes());
+            parts.extend([first, event.endpoint.clone().into_bytes()]);
+        }
+        Version::Two => {
+            let values = event.queued.map_or_else(|| vec![u64::from(event.value)], Vec::from);
+            let numbers = [u64::from(number), values.len() as u64].into_iter().chain(values);
+            parts.extend(numbers.map(|number| number.to_ne_bytes().to_vec()));
+            parts.extend([event.local.clone().into_bytes(), event.remote.clone().into_bytes()]);
+        }
     }
-    let mut first = [0; 6];
-    // Event numbers have 16 bits, as the mask has been checked to.
-    first[..2].copy_from_slice(&(number as u16).to_ne_bytes());
-    first[2..].copy_from_slice(&event.value.to_ne_bytes());
-    // Without a reader there is nobody to tell.
-    if raw::send_slice(sender, &first, true, true).is_ok() {
-        let _ = raw::send_slice(sender, event.endpoint.as_bytes(), false, true);
+    let last = parts.len() - 1;
+    for (at, part) in parts.iter().enumerate() {
+        // Without a reader there is nobody to tell.
+        if raw::send_slice(sender, part, at < last, true).is_err() {
+            return;
+        }
     }
 }

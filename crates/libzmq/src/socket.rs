@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::ops::Deref;
 
-use zlink::{Context, SocketType, raw};
+use zlink::{Context, Events, SocketType, raw};
 use zlink_pipe::Message;
 
 use crate::error::{Failure, Result, call};
@@ -103,6 +103,25 @@ pub unsafe extern "C" fn zmq_getsockopt(
         let socket = enter(socket)?;
         // SAFETY: the caller's.
         unsafe { output_with_size(value, size, |out| -> Result<usize> { Ok(socket.option(option, out)?) }) }
+    })
+}
+
+/// `zmq_socket_get_peer_state`: `ZMQ_POLLOUT` if there is room for a message to that peer of a ROUTER socket, else 0.
+///
+/// # Safety
+///
+/// `routing_id` is null or valid for reads of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket_get_peer_state(
+    socket: *mut c_void,
+    routing_id: *const c_void,
+    size: usize,
+) -> c_int {
+    call(-1, || {
+        let socket = enter(socket)?;
+        // SAFETY: the caller's.
+        let writable = socket.peer_is_writable(unsafe { input(routing_id, size) }?)?;
+        Ok(if writable { c_int::from(Events::OUT.bits()) } else { 0 })
     })
 }
 

@@ -4,15 +4,27 @@ use std::ffi::CString;
 use std::ptr;
 
 use common::api::*;
+use common::each::is_libzmq;
 
 mod common;
 
+with_each_library! {
+    version_2_tells_both_ends,
+    version_2_goes_over_pairs_publishers_and_pushers,
+    a_closed_socket_tells_of_its_listener_and_of_the_end,
+    versions_and_types_that_a_monitor_cannot_have_are_refused,
+    the_state_of_pipes_is_told_on_request,
+}
+
 const CONNECTED: u16 = 1;
 const LISTENING: u16 = 8;
+const CLOSED: u16 = 0x80;
 const ACCEPTED: u16 = 0x20;
 const MONITOR_STOPPED: u16 = 0x400;
 const HANDSHAKE_SUCCEEDED: u16 = 0x1000;
+const PIPES_STATS: u64 = 0x1_0000;
 const ALL: i32 = 0xFFFF;
+const ALL_V2: u64 = 0x1_FFFF;
 
 fn monitor(context: &Context, socket: &Socket, name: &str, events: i32) -> Socket {
     let endpoint = CString::new(name).unwrap();
@@ -125,5 +137,179 @@ fn endpoints_and_events_that_a_monitor_cannot_have_are_refused() {
         (c"inproc://taken", ALL, EADDRINUSE),
     ] {
         assert_fails(zmq!(zmq_socket_monitor(server.0, endpoint.as_ptr(), events)), -1, number);
+    }
+}
+
+fn monitor_2(context: &Context, socket: &Socket, name: &str, types: (i32, i32)) -> Socket {
+    let endpoint = CString::new(name).unwrap();
+    let (sends, receives) = types;
+    let reader = context.socket(receives);
+    if receives == SUB {
+        assert_done(zmq!(zmq_setsockopt(reader.0, SUBSCRIBE, ptr::null(), 0)));
+    }
+    assert_done(zmq!(zmq_socket_monitor_versioned(socket.0, endpoint.as_ptr(), ALL_V2, 2, sends)));
+    reader.connect(name);
+    reader
+}
+
+/// An event of version 2.
+#[derive(Debug, PartialEq)]
+struct Told {
+    number: u64,
+    values: Vec<u64>,
+    local: String,
+    remote: String,
+}
+
+fn told(reader: &Socket) -> Told {
+    let number = || {
+        let part = reader.recv();
+        assert_eq!(reader.get(RCVMORE), 1);
+        u64::from_ne_bytes(part.try_into().expect("eight bytes"))
+    };
+    let (event, count) = (number(), number());
+    let values = (0..count).map(|_| number()).collect();
+    let text = |more| {
+        let part = reader.recv();
+        assert_eq!(reader.get(RCVMORE), more);
+        String::from_utf8(part).expect("an endpoint is text")
+    };
+    Told { number: event, values, local: text(1), remote: text(0) }
+}
+
+/// Reads on until this event.
+fn told_until(reader: &Socket, number: u16) -> Told {
+    loop {
+        let told = told(reader);
+        if told.number == u64::from(number) {
+            return told;
+        }
+        assert_ne!(told.number, u64::from(MONITOR_STOPPED), "no event {number:#x}");
+    }
+}
+
+fn version_2_tells_both_ends() {
+    for (endpoint, prefix) in [("tcp://127.0.0.1:*", "tcp://127.0.0.1:"), ("ipc://*", "ipc://")] {
+        let context = Context::new();
+        let (server, client) = (context.socket(REP), context.socket(REQ));
+        let at_server = monitor_2(&context, &server, "inproc://server", (PAIR, PAIR));
+        let at_client = monitor_2(&context, &client, "inproc://client", (PAIR, PAIR));
+        server.bind(endpoint);
+        let bound = server.last_endpoint();
+        let ends = |told: &Told| (told.local.clone(), told.remote.clone());
+        let listening = told_until(&at_server, LISTENING);
+        assert_eq!((ends(&listening), listening.values.len()), ((bound.clone(), String::new()), 1));
+        client.connect(&bound);
+        let (local, remote) = ends(&told_until(&at_client, CONNECTED));
+        assert_eq!(remote, bound);
+        assert!(local.starts_with(prefix) && local != bound, "{local}");
+        assert_eq!(ends(&told_until(&at_client, HANDSHAKE_SUCCEEDED)), (local.clone(), bound.clone()));
+        assert_eq!(ends(&told_until(&at_server, ACCEPTED)), (bound.clone(), local.clone()));
+        assert_eq!(ends(&told_until(&at_server, HANDSHAKE_SUCCEEDED)), (bound.clone(), local));
+        drop(server);
+        assert_eq!(ends(&told_until(&at_server, CLOSED)), (bound, String::new()));
+        assert_eq!(ends(&told_until(&at_server, MONITOR_STOPPED)), (String::new(), String::new()));
+    }
+}
+
+fn version_2_goes_over_pairs_publishers_and_pushers() {
+    for types in [(PAIR, PAIR), (PUB, SUB), (PUSH, PULL)] {
+        let context = Context::new();
+        let server = context.socket(REP);
+        let events = monitor_2(&context, &server, "inproc://events", types);
+        // A publisher learns of its subscriber in its own time.
+        events.set(RCVTIMEO, 10);
+        let mut first = [0; 8];
+        loop {
+            server.bind("tcp://127.0.0.1:*");
+            let size = zmq!(zmq_recv(events.0, first.as_mut_ptr().cast(), first.len(), 0));
+            if size >= 0 {
+                assert_eq!((size, u64::from_ne_bytes(first)), (8, u64::from(LISTENING)));
+                break;
+            }
+        }
+    }
+}
+
+fn a_closed_socket_tells_of_its_listener_and_of_the_end() {
+    let context = Context::new();
+    let server = context.socket(REP);
+    let events = monitor(&context, &server, "inproc://close", ALL);
+    server.bind("tcp://127.0.0.1:*");
+    let bound = server.last_endpoint();
+    let (number, fd, endpoint) = event(&events);
+    assert_eq!((number, endpoint), (LISTENING, bound.clone()));
+    drop(server);
+    assert_eq!(event(&events), (CLOSED, fd, bound));
+    assert_eq!(event(&events).0, MONITOR_STOPPED);
+}
+
+fn versions_and_types_that_a_monitor_cannot_have_are_refused() {
+    let context = Context::new();
+    let server = context.socket(REP);
+    let start = |events, version, socket_type| {
+        zmq!(zmq_socket_monitor_versioned(server.0, c"inproc://x".as_ptr(), events, version, socket_type))
+    };
+    assert_fails(start(PIPES_STATS, 1, PAIR), -1, EINVAL);
+    assert_fails(start(u64::MAX, 1, PAIR), -1, EINVAL);
+    for socket_type in [REQ, REP, DEALER, ROUTER, SUB, PULL, -1, 99] {
+        assert_fails(start(ALL_V2, 2, socket_type), -1, EINVAL);
+    }
+    // libzmq takes it, and tells nothing.
+    if !is_libzmq() {
+        assert_fails(start(ALL_V2, 3, PAIR), -1, EINVAL);
+    }
+    assert_fails(
+        zmq!(zmq_socket_monitor_versioned(server.0, c"tcp://127.0.0.1:*".as_ptr(), ALL_V2, 2, PAIR)),
+        -1,
+        EPROTONOSUPPORT,
+    );
+    // Without the event of its end, which libzmq would wait to tell.
+    assert_done(start(PIPES_STATS, 2, PUSH));
+    assert_done(zmq!(zmq_socket_monitor_versioned(server.0, ptr::null(), 0, 2, PAIR)));
+    assert_fails(zmq!(zmq_socket_monitor_pipes_stats(server.0)), -1, EINVAL);
+}
+
+fn the_state_of_pipes_is_told_on_request() {
+    let context = Context::new();
+    let (push, pull) = (context.socket(PUSH), context.socket(PULL));
+    assert_fails(zmq!(zmq_socket_monitor_pipes_stats(ptr::null_mut())), -1, ENOTSOCK);
+    assert_fails(zmq!(zmq_socket_monitor_pipes_stats(push.0)), -1, EINVAL);
+    let pushes = monitor_2(&context, &push, "inproc://pushes", (PAIR, PAIR));
+    let pulls = monitor_2(&context, &pull, "inproc://pulls", (PAIR, PAIR));
+    assert_fails(zmq!(zmq_socket_monitor_pipes_stats(push.0)), -1, EAGAIN);
+    // Nobody listens there yet: what is sent stays.
+    let endpoint = format!("ipc://@zlink-test-pipes-{}", std::process::id());
+    push.connect(&endpoint);
+    for _ in 0..3 {
+        push.send(b"x", 0);
+    }
+    let ask = |socket: &Socket, events: &Socket| {
+        assert_done(zmq!(zmq_socket_monitor_pipes_stats(socket.0)));
+        // libzmq answers when the socket is next used.
+        loop {
+            socket.get(EVENTS);
+            let mut item = [Item { socket: events.0, fd: -1, events: 1, revents: 0 }];
+            if zmq!(zmq_poll(item.as_mut_ptr(), 1, 1)) == 1 {
+                let told = told(events);
+                if told.number == PIPES_STATS {
+                    return told;
+                }
+            }
+        }
+    };
+    let told = ask(&push, &pushes);
+    assert_eq!((told.values, told.local.as_str()), (vec![3, 0], ""));
+    assert_eq!(told.remote, endpoint);
+    pull.bind(&endpoint);
+    while pull.get(EVENTS) & 1 == 0 {}
+    // The messages are on their way, and then wait to be received.
+    loop {
+        let told = ask(&pull, &pulls);
+        assert_eq!(told.local, endpoint);
+        assert_eq!(told.values[0], 0);
+        if told.values[1] == 3 {
+            break;
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Socket events: connections made, refused, lost.
 
 use std::cell::Cell;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError, TrySendError};
 use std::sync::{Arc, Mutex};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::socket::Socket;
+use crate::transport::peer_names;
 
 /// Events that wait to be read. A program that reads none must not let its peers fill the memory, and the engine
 /// waits for nobody: events beyond it are counted and dropped.
@@ -50,10 +52,12 @@ pub enum EventKind {
     HandshakeFailedProtocol = 0x2000,
     /// A handshake failed because of the peer's credentials. Value: the ZAP status.
     HandshakeFailedAuth = 0x4000,
+    /// The state of a pipe, on request ([`Socket::report_pipes`]). Value: see [`MonitorEvent::queued`].
+    PipesStats = 0x1_0000,
 }
 
 impl EventKind {
-    /// All kinds, as a mask for `Socket::monitor`.
+    /// All kinds that come of themselves, as a mask for `Socket::monitor`.
     pub const ALL: u32 = 0xFFFF;
 }
 
@@ -65,8 +69,71 @@ pub struct MonitorEvent {
     pub kind: EventKind,
     /// Depends on the kind.
     pub value: u32,
-    /// The endpoint concerned.
+    /// The endpoint concerned: for what was bound and its connections `local`, for connects `remote`.
     pub endpoint: String,
+    /// This end of the connection, or the endpoint bound; empty for a connect without a connection.
+    pub local: String,
+    /// The other end of the connection, or the endpoint to connect to; empty for what was bound.
+    pub remote: String,
+    /// For [`EventKind::PipesStats`] alone: messages in the queue to the peer and in the queue from the peer.
+    pub queued: Option<[u64; 2]>,
+}
+
+impl MonitorEvent {
+    fn stopped() -> Self {
+        let nowhere = String::new;
+        MonitorEvent {
+            kind: EventKind::MonitorStopped,
+            value: 0,
+            endpoint: nowhere(),
+            local: nowhere(),
+            remote: nowhere(),
+            queued: None,
+        }
+    }
+}
+
+/// Where something happens: the two ends of a connection, as far as there are any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    local: String,
+    remote: String,
+    bound: bool,
+}
+
+impl Ends {
+    /// An endpoint that was or is to be bound.
+    pub(crate) fn bound(endpoint: &str) -> Self {
+        Ends { local: endpoint.to_owned(), remote: String::new(), bound: true }
+    }
+
+    /// A connection that was accepted.
+    pub(crate) fn accepted(fd: BorrowedFd<'_>) -> Self {
+        let names = peer_names(fd);
+        Ends { local: names.local, remote: names.remote, bound: true }
+    }
+
+    /// A connect that has no connection.
+    pub(crate) fn connecting(endpoint: &str) -> Self {
+        Ends { local: String::new(), remote: endpoint.to_owned(), bound: false }
+    }
+
+    /// The connect has a connection.
+    pub(crate) fn connected(&mut self, fd: BorrowedFd<'_>) {
+        self.local = peer_names(fd).local;
+    }
+
+    /// The connection is gone. Of one that was accepted nothing is left to tell of.
+    pub(crate) fn disconnected(&mut self) {
+        if !self.bound {
+            self.local.clear();
+        }
+    }
+
+    /// The endpoint of the socket concerned.
+    pub(crate) fn endpoint(&self) -> &str {
+        if self.bound { &self.local } else { &self.remote }
+    }
 }
 
 type Sink = Box<dyn Fn(&MonitorEvent) + Send>;
@@ -86,17 +153,27 @@ impl MonitorHub {
         let before = std::mem::replace(&mut *slot, sink);
         self.mask.store(mask, Ordering::Relaxed);
         if let Some(before) = before {
-            before(&MonitorEvent { kind: EventKind::MonitorStopped, value: 0, endpoint: String::new() });
+            before(&MonitorEvent::stopped());
         }
     }
 
-    pub(crate) fn emit(&self, kind: EventKind, value: u32, endpoint: &str) {
-        if self.mask.load(Ordering::Relaxed) & kind as u32 == 0 {
+    /// Whether anybody wants events of that kind.
+    fn wants(&self, kind: EventKind) -> bool {
+        self.mask.load(Ordering::Relaxed) & kind as u32 != 0
+    }
+
+    pub(crate) fn emit(&self, kind: EventKind, value: u32, ends: &Ends) {
+        self.emit_queued(kind, value, ends, None);
+    }
+
+    fn emit_queued(&self, kind: EventKind, value: u32, ends: &Ends, queued: Option<[u64; 2]>) {
+        if !self.wants(kind) {
             return;
         }
         let slot = self.sink.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(sink) = &*slot {
-            sink(&MonitorEvent { kind, value, endpoint: endpoint.to_owned() });
+            let (local, remote) = (ends.local.clone(), ends.remote.clone());
+            sink(&MonitorEvent { kind, value, endpoint: ends.endpoint().to_owned(), local, remote, queued });
         }
     }
 }
@@ -139,6 +216,33 @@ impl Socket {
         self.monitor_hub().set(mask, Some(Box::new(sink)));
         let tell_end = Cell::new(mask & EventKind::MonitorStopped as u32 != 0);
         Ok(Monitor { events, lost, tell_end })
+    }
+}
+
+impl Socket {
+    /// Raises an [`EventKind::PipesStats`] for each pipe of the socket, if its monitor has that kind in its mask. Pipes
+    /// over `inproc` have no endpoints.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] if no monitor wants the events, [`Error::WouldBlock`] if the socket has no pipes,
+    /// [`Error::Closed`], [`Error::Terminated`].
+    ///
+    /// Source: `zmq_socket_monitor_pipes_stats`(3).
+    pub fn report_pipes(&self) -> Result<()> {
+        if !self.monitor_hub().wants(EventKind::PipesStats) {
+            // A socket that is closed has no monitor, but says so.
+            self.readiness()?;
+            return Err(Error::InvalidArgument);
+        }
+        let pipes = self.pipe_states()?;
+        if pipes.is_empty() {
+            return Err(Error::WouldBlock);
+        }
+        for (ends, queued) in pipes {
+            self.monitor_hub().emit_queued(EventKind::PipesStats, 0, &ends, Some(queued));
+        }
+        Ok(())
     }
 }
 
@@ -185,7 +289,7 @@ impl Monitor {
 
     fn end(&self) -> Result<MonitorEvent> {
         if self.tell_end.replace(false) {
-            return Ok(MonitorEvent { kind: EventKind::MonitorStopped, value: 0, endpoint: String::new() });
+            return Ok(MonitorEvent::stopped());
         }
         Err(Error::Closed)
     }

@@ -116,6 +116,11 @@ impl PipeEnd {
         }
     }
 
+    /// Messages in the queue to the peer, and in the queue from the peer.
+    pub(crate) fn queued(&self) -> [u64; 2] {
+        [self.out.in_flight() as u64, self.inward.in_flight() as u64]
+    }
+
     // --- sending ---
 
     /// Sends a message of one part. On `Full` the body is untouched.

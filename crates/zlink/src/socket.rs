@@ -420,6 +420,21 @@ impl Socket {
         Ok(readiness)
     }
 
+    /// Whether a message to the peer of that routing id would be sent without waiting, or without being dropped. ROUTER
+    /// only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`] for other types, [`Error::HostUnreachable`] if there is no such peer,
+    /// [`Error::Terminated`], [`Error::Closed`].
+    ///
+    /// Source: `zmq_socket_get_peer_state` of `zmq.h`, which has no manual page.
+    pub fn peer_is_writable(&self, routing_id: &[u8]) -> Result<bool> {
+        let mut core = self.enter_aside()?;
+        let Core { pattern, pipes, .. } = &mut *core;
+        pattern.peer_has_room(pipes, routing_id)
+    }
+
     /// Closes the socket. What is queued is sent within the linger time. Calls that wait fail with
     /// [`Error::Closed`].
     pub fn close(&self) {
@@ -428,7 +443,7 @@ impl Socket {
             return;
         }
         core.closed = true;
-        self.monitor.set(0, None);
+        self.end_monitor(&core);
         // Nobody comes from here on. Pipes that have come but were not taken in must be closed too.
         self.inbox.close();
         self.close_bound(&mut core);

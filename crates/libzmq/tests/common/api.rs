@@ -29,6 +29,9 @@ pub const CHANNEL: c_int = 20;
 pub const DONTWAIT: c_int = 1;
 pub const SNDMORE: c_int = 2;
 
+pub const ROUTING_ID: c_int = 5;
+pub const SUBSCRIBE: c_int = 6;
+pub const EVENTS: c_int = 15;
 pub const LINGER: c_int = 17;
 pub const SNDHWM: c_int = 23;
 pub const RCVHWM: c_int = 24;
@@ -164,7 +167,10 @@ functions! {
     zmq_join(Handle, *const c_char) -> c_int;
     zmq_leave(Handle, *const c_char) -> c_int;
     zmq_connect_peer(Handle, *const c_char) -> u32;
+    zmq_socket_get_peer_state(Handle, *const c_void, usize) -> c_int;
     zmq_socket_monitor(Handle, *const c_char, c_int) -> c_int;
+    zmq_socket_monitor_versioned(Handle, *const c_char, u64, c_int, c_int) -> c_int;
+    zmq_socket_monitor_pipes_stats(Handle) -> c_int;
     zmq_poll(*mut Item, c_int, c_long) -> c_int;
     zmq_ppoll(*mut Item, c_int, c_long, *const libc::sigset_t) -> c_int;
     zmq_poller_new() -> Handle;

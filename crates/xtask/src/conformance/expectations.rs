@@ -47,7 +47,9 @@ impl Expectations {
                 ["drafts", name] => (Expected::Passes, name),
                 ["flaky", name] => (Expected::Flaky, name),
                 _ => {
-                    return Err(format!("line {number}: not `fails`, `drafts` or `flaky` and a name: {line}"));
+                    return Err(format!(
+                        "line {number}: not `fails`, `drafts` or `flaky` and a name: {line}"
+                    ));
                 }
             };
             if !programs.iter().any(|program| program == name) {

@@ -13,7 +13,7 @@ use zlink_pipe::Watch;
 use super::connection::{Connection, WriteTurn};
 use super::listener::BoundEndpoint;
 use super::session::{ConnectTo, Port, Session, SessionHandle};
-use crate::monitor::EventKind;
+use crate::monitor::{Ends, EventKind};
 use crate::reactor::{Epoll, Events, Interest, TimerId, Timers, Waker, block_signals};
 use crate::transport::{Listener, Resolver};
 
@@ -319,7 +319,8 @@ impl Thread {
                 let key = next_key();
                 if let Err(error) = self.shared.epoll.add(listener.as_fd(), key, Interest::READ) {
                     let number = error.raw_os_error().unwrap_or_default() as u32;
-                    port.monitor.emit(EventKind::BindFailed, number, listener.local_endpoint());
+                    let ends = Ends::bound(listener.local_endpoint());
+                    port.monitor.emit(EventKind::BindFailed, number, &ends);
                 }
                 self.insert(key, Object::Listener(BoundEndpoint { id, listener: *listener, port }));
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::io_thread::{EndpointId, Thread, TimerKey};
 use super::session::{Port, Session};
-use crate::monitor::EventKind;
+use crate::monitor::{Ends, EventKind};
 use crate::reactor::Interest;
 use crate::transport::{AcceptError, Listener};
 
@@ -25,17 +25,18 @@ impl BoundEndpoint {
     /// Accepts what waits. A listener that ran out of resources is left alone for a while: the connection
     /// that could not be accepted would be reported without end.
     pub(super) fn accept(&self, key: u64, thread: &mut Thread) {
-        let endpoint = self.listener.local_endpoint();
         for _ in 0..ACCEPTS_PER_TURN {
             match self.listener.accept() {
                 Ok(None) => return,
                 Ok(Some(accepted)) => {
                     let fd = accepted.stream.as_raw_fd() as u32;
-                    self.port.monitor.emit(EventKind::Accepted, fd, endpoint);
-                    Session::accepted(Arc::clone(&self.port), endpoint, accepted, thread);
+                    let ends = Ends::accepted(accepted.stream.as_fd());
+                    self.port.monitor.emit(EventKind::Accepted, fd, &ends);
+                    Session::accepted(Arc::clone(&self.port), ends, accepted, thread);
                 }
                 Err(error) => {
-                    self.port.monitor.emit(EventKind::AcceptFailed, error.errno() as u32, endpoint);
+                    let ends = Ends::bound(self.listener.local_endpoint());
+                    self.port.monitor.emit(EventKind::AcceptFailed, error.errno() as u32, &ends);
                     match error {
                         AcceptError::Dropped(_) => {}
                         AcceptError::OutOfResources(_) => {
@@ -61,8 +62,8 @@ impl BoundEndpoint {
     pub(super) fn close(self, thread: &Thread) {
         let _ = thread.shared.epoll.delete(self.listener.as_fd());
         let fd = self.listener.as_fd().as_raw_fd() as u32;
-        let endpoint = self.listener.local_endpoint().to_owned();
+        let ends = Ends::bound(self.listener.local_endpoint());
         drop(self.listener);
-        self.port.monitor.emit(EventKind::Closed, fd, &endpoint);
+        self.port.monitor.emit(EventKind::Closed, fd, &ends);
     }
 }

@@ -24,7 +24,7 @@ use super::io_thread::{EndpointId, IoShared, Thread, TimerKey, next_key};
 use super::stats::Counters;
 use crate::context::Live;
 use crate::inbox::{Inbox, News, PipeId};
-use crate::monitor::{EventKind, MonitorHub};
+use crate::monitor::{Ends, EventKind, MonitorHub};
 use crate::reactor::TimerId;
 use crate::transport::{Endpoint, Target, finish_connect};
 
@@ -102,7 +102,7 @@ pub(super) struct Session {
     /// `None` for an accepted connection.
     connector: Option<Connector>,
     /// For monitor events.
-    name: String,
+    ends: Ends,
     pipe: Option<PipeSide>,
     phase: Phase,
     timer: Option<TimerId>,
@@ -139,12 +139,12 @@ impl Session {
         }
     }
 
-    fn new(handle: Arc<SessionHandle>, port: Arc<Port>, name: String) -> Self {
+    fn new(handle: Arc<SessionHandle>, port: Arc<Port>, ends: Ends) -> Self {
         Session {
             handle,
             port,
             connector: None,
-            name,
+            ends,
             pipe: None,
             phase: Phase::Waiting,
             timer: None,
@@ -178,7 +178,7 @@ impl Session {
                 }
                 Err(_) => {
                     let _ = thread.shared.epoll.delete(fd.as_fd());
-                    self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.name);
+                    self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
                     thread.cancel_timer(&mut self.timer);
                     self.try_next_target(thread)
                 }
@@ -328,7 +328,8 @@ impl Session {
                 (connection.fd().as_raw_fd(), EventKind::Disconnected)
             }
         };
-        self.port.monitor.emit(kind, fd as u32, &self.name);
+        self.port.monitor.emit(kind, fd as u32, &self.ends);
+        self.ends.disconnected();
     }
 
     /// The connection is gone: a connecting session tries again, an accepted one ends.
@@ -387,7 +388,7 @@ impl Session {
     /// reports no hang-up before its data.
     fn say_goodbye(&mut self, thread: &mut Thread) -> bool {
         let (Phase::Running { connection, .. }, Some(side)) = (&self.phase, &self.pipe) else { return false };
-        if !self.name.starts_with("ipc:") {
+        if !self.ends.endpoint().starts_with("ipc:") {
             return false;
         }
         if !std::mem::replace(&mut self.half_closed, true) {

@@ -109,6 +109,11 @@ pub(crate) trait Pattern: Send {
         None
     }
 
+    /// Whether there is room for a message to the peer of that name (`zmq_socket_get_peer_state`).
+    fn peer_has_room(&self, _pipes: &mut Pipes, _routing_id: &[u8]) -> Result<bool, Error> {
+        Err(Error::NotSupported)
+    }
+
     /// Distinct subscriptions (`ZMQ_TOPICS_COUNT`).
     fn topics(&self) -> Result<usize, Error> {
         Err(Error::InvalidArgument)

@@ -288,6 +288,12 @@ impl Pattern for Router {
         self.probe = options.probe_router;
     }
 
+    fn peer_has_room(&self, pipes: &mut Pipes, routing_id: &[u8]) -> Result<bool, Error> {
+        let route = self.routes.get(routing_id).copied();
+        let end = route.and_then(|pipe| pipes.get(pipe)).filter(|end| !end.is_gone());
+        Ok(end.ok_or(Error::HostUnreachable)?.check_room().is_ok())
+    }
+
     fn name_next_peer(&mut self, routing_id: &[u8]) -> Result<(), Error> {
         let usable =
             (1..=MAX_ROUTING_ID).contains(&routing_id.len()) && !self.routes.contains_key(routing_id);

@@ -1,5 +1,6 @@
 //! Binding and connecting.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::context::InprocEnd;
 use crate::engine::{Command, ConnectTo, EndpointId, EngineConfig, IoShared, PipeSide, Port, SessionHandle};
 use crate::error::{Error, Result};
 use crate::inbox::PipeId;
-use crate::monitor::EventKind;
+use crate::monitor::{Ends, EventKind};
 use crate::option::SocketOptions;
 use crate::transport::{Endpoint, Listener, TransportConfig};
 
@@ -31,6 +32,8 @@ enum RecordKind {
     Bound {
         id: EndpointId,
         io: Arc<IoShared>,
+        /// The listener's descriptor, for monitor events.
+        fd: u32,
     },
     /// The pipe is there at once, or with the connection (`ZMQ_IMMEDIATE`).
     Connected {
@@ -51,6 +54,11 @@ impl RecordKind {
 }
 
 impl Socket {
+    /// The two ends of each pipe, and the messages in its queues to the peer and from the peer.
+    pub(crate) fn pipe_states(&self) -> Result<Vec<(Ends, [u64; 2])>> {
+        Ok(self.enter_aside()?.pipe_states())
+    }
+
     /// Accepts connections at `endpoint`: `tcp://interface:port`, `ipc://path` or `inproc://name`. A port of
     /// `*` or 0 is chosen by the system; [`last_endpoint`](Self::last_endpoint) tells which.
     ///
@@ -76,15 +84,15 @@ impl Socket {
                 let io = self.context.choose_io_thread(core.options.affinity)?;
                 let config = self.engine_config(&core.options);
                 let listener = Listener::bind(&parsed, &config.transport).map_err(|error| {
-                    self.monitor.emit(EventKind::BindFailed, error.errno() as u32, endpoint);
+                    self.monitor.emit(EventKind::BindFailed, error.errno() as u32, &Ends::bound(endpoint));
                     Error::from(error)
                 })?;
                 let name = listener.local_endpoint().to_owned();
                 let fd = listener.as_fd().as_raw_fd() as u32;
-                self.monitor.emit(EventKind::Listening, fd, &name);
+                self.monitor.emit(EventKind::Listening, fd, &Ends::bound(&name));
                 let id = EndpointId::new();
                 io.post(Command::Listen { id, listener: Box::new(listener), port: self.port(config) });
-                (name, RecordKind::Bound { id, io })
+                (name, RecordKind::Bound { id, io, fd })
             }
         };
         core.last_endpoint.clone_from(&name);
@@ -223,7 +231,7 @@ impl Socket {
 
     fn close_record(&self, core: &mut Core, record: Record, linger: Option<Duration>) {
         match record.kind {
-            RecordKind::Bound { id, io } => io.post(Command::CloseEndpoint(id)),
+            RecordKind::Bound { id, io, .. } => io.post(Command::CloseEndpoint(id)),
             RecordKind::Connected { id, io, pipe } => match pipe.and_then(|pipe| core.pipes.find(pipe)) {
                 Some(index) => core.close_pipe(index, linger, &self.inbox),
                 None => io.post(Command::CloseEndpoint(id)),
@@ -241,11 +249,22 @@ impl Socket {
         }
     }
 
+    /// Ends the monitor of a socket that closes. It is told of the listeners first, which go in their I/O threads' own
+    /// time.
+    pub(super) fn end_monitor(&self, core: &Core) {
+        for record in &core.endpoints {
+            if let RecordKind::Bound { fd, .. } = record.kind {
+                self.monitor.emit(EventKind::Closed, fd, &Ends::bound(&record.name));
+            }
+        }
+        self.monitor.set(0, None);
+    }
+
     /// Ends what a socket that closes has bound.
     pub(super) fn close_bound(&self, core: &mut Core) {
         for record in core.endpoints.extract_if(.., |record| record.kind.is_bound()) {
             match &record.kind {
-                RecordKind::Bound { id, io } => io.post(Command::CloseEndpoint(*id)),
+                RecordKind::Bound { id, io, .. } => io.post(Command::CloseEndpoint(*id)),
                 RecordKind::BoundInproc => {
                     let name = record.name.trim_start_matches("inproc://");
                     self.context.unbind_inproc(name, &self.inbox);
@@ -369,6 +388,30 @@ impl Core {
                 *slot = Some(pipe);
             }
         }
+    }
+
+    /// The two ends of each pipe, and the messages in its queues to the peer and from the peer.
+    fn pipe_states(&mut self) -> Vec<(Ends, [u64; 2])> {
+        let connects = self.endpoints.iter().filter_map(|record| match record.kind {
+            RecordKind::Connected { pipe: Some(pipe), .. } => Some((pipe, record.name.as_str())),
+            _ => None,
+        });
+        let connects: HashMap<PipeId, &str> = connects.collect();
+        let states = self.pipes.iter_mut().map(|(_, pipe)| {
+            let connection = pipe.connection();
+            let fd = connection.as_ref().map(|connection| connection.fd());
+            let ends = match (connects.get(&pipe.id), fd) {
+                (Some(endpoint), fd) => {
+                    let mut ends = Ends::connecting(endpoint);
+                    fd.into_iter().for_each(|fd| ends.connected(fd));
+                    ends
+                }
+                (None, Some(fd)) => Ends::accepted(fd),
+                (None, None) => Ends::default(),
+            };
+            (ends, pipe.queued())
+        });
+        states.collect()
     }
 
     fn close_pipe(&mut self, index: usize, linger: Option<Duration>, inbox: &Arc<crate::inbox::Inbox>) {

@@ -11,20 +11,15 @@ use rustix::io::Errno;
 
 use super::{ConnectTo, Connector, Phase, Port, Session, SessionHandle};
 use crate::engine::io_thread::{Command, Thread, TimerKey, next_key};
-use crate::monitor::EventKind;
+use crate::monitor::{Ends, EventKind};
 use crate::reactor::Interest;
 use crate::transport::{Accepted, Endpoint, Target, start_connect};
 
 impl Session {
     /// Starts on a connection that was just accepted.
-    pub(in crate::engine) fn accepted(
-        port: Arc<Port>,
-        endpoint: &str,
-        accepted: Accepted,
-        thread: &mut Thread,
-    ) {
+    pub(in crate::engine) fn accepted(port: Arc<Port>, ends: Ends, accepted: Accepted, thread: &mut Thread) {
         let handle = SessionHandle::new(Arc::clone(&thread.shared));
-        let mut session = Box::new(Session::new(handle, port, endpoint.to_owned()));
+        let mut session = Box::new(Session::new(handle, port, ends));
         if session.start_handshake(accepted.stream, thread) {
             thread.add_session(session);
         }
@@ -35,7 +30,7 @@ impl Session {
         port: Arc<Port>,
         handle: Arc<SessionHandle>,
     ) -> Box<Self> {
-        let mut session = Session::new(handle, port, to.endpoint.to_string());
+        let mut session = Session::new(handle, port, Ends::connecting(&to.endpoint.to_string()));
         let pause = session.port.config.reconnect_interval.unwrap_or_default();
         session.connector =
             Some(Connector { id: to.id, endpoint: to.endpoint, pause, targets: VecDeque::new() });
@@ -99,7 +94,7 @@ impl Session {
                 Ok((fd, true)) => return self.connected(fd, thread),
                 Ok((fd, false)) => {
                     let number = Errno::INPROGRESS.raw_os_error() as u32;
-                    self.port.monitor.emit(EventKind::ConnectDelayed, number, &self.name);
+                    self.port.monitor.emit(EventKind::ConnectDelayed, number, &self.ends);
                     if thread.shared.epoll.add(fd.as_fd(), self.handle.key, Interest::WRITE).is_ok() {
                         if let Some(timeout) = self.port.config.connect_timeout {
                             self.set_timer(timeout, thread);
@@ -115,7 +110,8 @@ impl Session {
 
     pub(super) fn connected(&mut self, fd: OwnedFd, thread: &mut Thread) -> bool {
         thread.cancel_timer(&mut self.timer);
-        self.port.monitor.emit(EventKind::Connected, fd.as_raw_fd() as u32, &self.name);
+        self.ends.connected(fd.as_fd());
+        self.port.monitor.emit(EventKind::Connected, fd.as_raw_fd() as u32, &self.ends);
         self.start_handshake(fd, thread)
     }
 
@@ -133,7 +129,7 @@ impl Session {
             connector.pause = (connector.pause * 2).min(config.reconnect_interval_max);
         }
         let pause = pause.max(Duration::from_millis(1));
-        self.port.monitor.emit(EventKind::ConnectRetried, pause.as_millis() as u32, &self.name);
+        self.port.monitor.emit(EventKind::ConnectRetried, pause.as_millis() as u32, &self.ends);
         self.phase = Phase::Waiting;
         self.set_timer(pause, thread);
         true
@@ -152,12 +148,12 @@ impl Session {
             Phase::Resolving | Phase::Running { .. } => true,
             Phase::Connecting(fd) => {
                 let _ = thread.shared.epoll.delete(fd.as_fd());
-                self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.name);
+                self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
                 self.try_next_target(thread)
             }
             Phase::Handshaking { .. } => {
                 let number = Errno::TIMEDOUT.raw_os_error() as u32;
-                self.port.monitor.emit(EventKind::HandshakeFailedNoDetail, number, &self.name);
+                self.port.monitor.emit(EventKind::HandshakeFailedNoDetail, number, &self.ends);
                 self.drop_connection(thread)
             }
         }

@@ -94,7 +94,7 @@ impl Session {
                 _ => (EventKind::HandshakeFailedProtocol, error.protocol_error_code()),
             },
         };
-        self.port.monitor.emit(kind, value as u32, &self.name);
+        self.port.monitor.emit(kind, value as u32, &self.ends);
     }
 
     /// The handshake is complete: makes the connection and, unless it is there, the pipe.
@@ -127,7 +127,7 @@ impl Session {
         let write = WriteHalf::new(Wire::for_peer(&peer, config.socket_type));
         let read = ReadHalf::new(peer.framing, config.max_message_size, config.socket_type, config.in_batch);
         let connection = Arc::new(Connection::new(parts, write, read));
-        self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.name);
+        self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.ends);
         let mut heartbeat =
             Heartbeat::new(config.heartbeat_interval, config.heartbeat_ttl, config.heartbeat_timeout);
         if peer.heartbeats {
