@@ -169,7 +169,14 @@ fn set_differs(socket_type: c_int, option: c_int, value: &[u8]) -> bool {
     let long_routing_id = option == 61 && value.len() > 255;
     // libzmq reads an int whatever the length says.
     let any_length = option == 115 && value.len() != size_of::<c_int>();
-    refused_here || any_length || router_option_of_rep || empty_device || long_routing_id
+    // Taken here by the types that they have an effect on.
+    let no_effect = match option {
+        110 => ![5, 6, 12, 13, 19].contains(&socket_type),
+        111 => ![6, 12, 19].contains(&socket_type),
+        114 => ![5, 13, 19].contains(&socket_type),
+        _ => false,
+    };
+    refused_here || any_length || no_effect || router_option_of_rep || empty_device || long_routing_id
 }
 
 /// What differs on purpose when `option` is read.

@@ -12,6 +12,7 @@ use crate::engine::{EndpointId, IoShared, IoThread};
 use crate::error::{Error, Result};
 use crate::inbox::{Inbox, News, PipeId};
 use crate::option::context::ContextOptions;
+use crate::pipe::push_message;
 use crate::socket::Socket;
 
 /// Locks, ignoring poison: no code under these locks can panic half-way through an update.
@@ -57,6 +58,10 @@ pub(crate) struct InprocEnd {
     pub(crate) send_hwm: usize,
     pub(crate) receive_hwm: usize,
     pub(crate) conflate: bool,
+    /// Sent to whoever connects (`ZMQ_HELLO_MSG`). Empty for nothing.
+    pub(crate) hello: Vec<u8>,
+    /// Received when somebody who connected goes (`ZMQ_DISCONNECT_MSG`). Empty for nothing.
+    pub(crate) disconnect: Vec<u8>,
 }
 
 impl InprocEnd {
@@ -265,6 +270,7 @@ impl ContextInner {
             let _ = pending.out.set_hwm(joint_hwm(pending.from.send_hwm, end.receive_hwm));
             let _ = pending.inward.set_hwm(joint_hwm(end.send_hwm, pending.from.receive_hwm));
             let link = InprocPeer::new(Arc::clone(&pending.from.inbox), pending.pipe);
+            push_message(&pending.inward, &end.hello);
             // First the name, then the news: what the peer sends from here on reaches the binder.
             end.inbox.post(News::Attached(Box::new(Attachment {
                 id,
@@ -274,11 +280,12 @@ impl ContextInner {
                 peer: Some(pending.from.info()),
                 endpoint: None,
             })));
-            pending.peer.set(Arc::clone(&end.inbox), id);
+            pending.peer.set(Arc::clone(&end.inbox), id, end.disconnect.clone());
             // It may have been told before that its news reached nobody.
             end.inbox.post(News::Readable(id));
             pending.from.inbox.post(News::Reconnected(pending.pipe, end.info()));
             pending.from.inbox.post(News::Writable(pending.pipe));
+            pending.from.inbox.post(News::Readable(pending.pipe));
         }
         Ok(())
     }
@@ -304,9 +311,11 @@ impl ContextInner {
             Some(_) => (queue(joint_hwm(from.send_hwm, receive)), queue(joint_hwm(send, from.receive_hwm))),
             None => (queue(from.send_hwm), queue(from.receive_hwm)),
         };
+        push_message(&out, &from.hello);
         let (link, peer) = match bound {
             Some(to) => {
                 let id = to.inbox.reserve();
+                push_message(&inward, &to.hello);
                 let back = InprocPeer::new(Arc::clone(&from.inbox), pipe);
                 to.inbox.post(News::Attached(Box::new(Attachment {
                     id,
@@ -316,7 +325,10 @@ impl ContextInner {
                     peer: Some(from.info()),
                     endpoint: None,
                 })));
-                (Arc::new(InprocPeer::new(Arc::clone(&to.inbox), id)), Some(to.info()))
+                let info = to.info();
+                let peer = InprocPeer::default();
+                peer.set(to.inbox, id, to.disconnect);
+                (Arc::new(peer), Some(info))
             }
             None => {
                 let peer = Arc::new(InprocPeer::default());

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use zlink_pipe::{Queue, Watch};
+use zlink_pipe::{Body, Entry, Queue, Watch};
 use zlink_zmtp::handshake::FailureKind;
 use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, HeartbeatAction, Peer, SocketType};
 
@@ -31,6 +31,7 @@ use crate::attach::{Attachment, Link, PeerInfo};
 use crate::context::Live;
 use crate::inbox::{Inbox, News, PipeId};
 use crate::monitor::{EventKind, MonitorHub};
+use crate::pipe::push_message;
 use crate::reactor::{Interest, TimerId};
 use crate::transport::{Accepted, Endpoint, Target, finish_connect, peer_names, start_connect};
 
@@ -405,7 +406,12 @@ impl Session {
             counters: Arc::clone(&self.port.counters),
             batches_wait: config.batch_timeout.is_some(),
         };
-        let write = WriteHalf::new(Wire::for_peer(&peer, config.socket_type));
+        let wire = Wire::for_peer(&peer, config.socket_type);
+        let mut write = WriteHalf::new(wire);
+        if !config.hello.is_empty() {
+            // Ahead of what the pipe holds.
+            write.add_control(&wire.encode(&Entry::message(&mut Body::Slice(&config.hello))));
+        }
         let read = ReadHalf::new(peer.framing, config.max_message_size, config.socket_type, config.in_batch);
         let connection = Arc::new(Connection::new(parts, write, read));
         self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.name);
@@ -623,10 +629,21 @@ impl Session {
             Phase::Running { connection, .. } => {
                 connection.take_down();
                 self.handle.set_connection(None);
+                self.tell_of_loss();
                 (connection.fd().as_raw_fd(), EventKind::Disconnected)
             }
         };
         self.port.monitor.emit(kind, fd as u32, &self.name);
+    }
+
+    /// Lets the socket receive what it is to receive when a connection is gone.
+    fn tell_of_loss(&self) {
+        let Some(side) = self.pipe.as_ref().filter(|_| !self.closing) else { return };
+        let config = &self.port.config;
+        let message = if self.connector.is_some() { &config.hiccup } else { &config.disconnect };
+        if push_message(&side.inward, message) {
+            self.port.inbox.post(News::Readable(side.id));
+        }
     }
 
     /// The connection is gone: a connecting session tries again, an accepted one ends.

@@ -285,6 +285,8 @@ impl Socket {
             send_hwm: options.send_hwm as usize,
             receive_hwm: options.receive_hwm as usize,
             conflate: self.conflates(options),
+            hello: options.hello_message.clone(),
+            disconnect: options.disconnect_message.clone(),
         }
     }
 
@@ -354,6 +356,9 @@ impl Socket {
                 .ok()
                 .filter(|&timeout| timeout > 0 && options.write_batching == 1)
                 .map(Duration::from_micros),
+            hello: options.hello_message.clone(),
+            disconnect: options.disconnect_message.clone(),
+            hiccup: options.hiccup_message.clone(),
             in_batch: options.in_batch_size as usize,
         }
     }
