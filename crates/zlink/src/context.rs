@@ -87,6 +87,13 @@ fn joint_hwm(send: usize, receive: usize) -> usize {
     if send == 0 || receive == 0 { 0 } else { send + receive }
 }
 
+/// Puts a greeting into a pipe that nobody knows of yet; an empty one is none.
+fn say(queue: &Queue, greeting: &[u8]) {
+    if !greeting.is_empty() {
+        push_message(queue, greeting);
+    }
+}
+
 #[derive(Default)]
 struct State {
     options: ContextOptions,
@@ -270,7 +277,7 @@ impl ContextInner {
             let _ = pending.out.set_hwm(joint_hwm(pending.from.send_hwm, end.receive_hwm));
             let _ = pending.inward.set_hwm(joint_hwm(end.send_hwm, pending.from.receive_hwm));
             let link = InprocPeer::new(Arc::clone(&pending.from.inbox), pending.pipe);
-            push_message(&pending.inward, &end.hello);
+            say(&pending.inward, &end.hello);
             // First the name, then the news: what the peer sends from here on reaches the binder.
             end.inbox.post(News::Attached(Box::new(Attachment {
                 id,
@@ -311,11 +318,11 @@ impl ContextInner {
             Some(_) => (queue(joint_hwm(from.send_hwm, receive)), queue(joint_hwm(send, from.receive_hwm))),
             None => (queue(from.send_hwm), queue(from.receive_hwm)),
         };
-        push_message(&out, &from.hello);
+        say(&out, &from.hello);
         let (link, peer) = match bound {
             Some(to) => {
                 let id = to.inbox.reserve();
-                push_message(&inward, &to.hello);
+                say(&inward, &to.hello);
                 let back = InprocPeer::new(Arc::clone(&from.inbox), pipe);
                 to.inbox.post(News::Attached(Box::new(Attachment {
                     id,

@@ -20,10 +20,10 @@ const STREAM_AFTER: u32 = 3;
 /// Most messages read before credit is returned: a sender must not wait for what was read long ago.
 const MAX_CREDIT_BATCH: usize = 4096;
 
-/// Adds a message whatever the high-water mark, unless it is empty: one that the library itself has to say. Returns
-/// whether the consumer must be woken.
+/// Adds a message whatever the high-water mark: one that the library itself has to say. Returns whether the consumer
+/// must be woken.
 pub(crate) fn push_message(queue: &Queue, body: &[u8]) -> bool {
-    !body.is_empty() && queue.push_entries(&mut VecDeque::from([Entry::message(&mut Body::Slice(body))]))
+    queue.push_entries(&mut VecDeque::from([Entry::message(&mut Body::Slice(body))]))
 }
 
 /// The pipe takes no message now.
@@ -367,7 +367,7 @@ impl PipeEnd {
         self.staging.clear();
         match &self.link {
             Link::Inproc(peer) => {
-                if !self.gone {
+                if !self.gone && !peer.farewell().is_empty() {
                     push_message(&self.out, peer.farewell());
                 }
                 self.out.end();

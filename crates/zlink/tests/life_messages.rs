@@ -1,5 +1,5 @@
 //! What sockets say and hear by themselves as peers come and go: `ZMQ_HELLO_MSG`, `ZMQ_DISCONNECT_MSG`,
-//! `ZMQ_HICCUP_MSG`.
+//! `ZMQ_HICCUP_MSG`, `ZMQ_ROUTER_NOTIFY`.
 
 use std::time::Duration;
 
@@ -128,4 +128,48 @@ fn a_lost_connection_is_heard_and_the_next_one_greeted_first() {
         std::thread::yield_now();
     }
     assert_eq!([hear(&server), hear(&server)], [&b"hello"[..], b"queued meanwhile"]);
+}
+
+#[test]
+fn a_router_is_notified_of_connections() {
+    for (notify, endpoint) in
+        [1, 2, 3].into_iter().flat_map(|notify| ["tcp://127.0.0.1:*", "ipc://*"].map(|at| (notify, at)))
+    {
+        let context = Context::new();
+        let (router, dealer) = (socket(&context, SocketType::Router), socket(&context, SocketType::Dealer));
+        router.set_router_notify(notify).unwrap();
+        router.bind(endpoint).unwrap();
+        dealer.set_routing_id(b"me").unwrap();
+        dealer.set_linger(None).unwrap();
+        dealer.connect(&router.last_endpoint().unwrap()).unwrap();
+        dealer.send("hi").unwrap();
+        drop(dealer);
+        let mut expected = vec![&b"hi"[..]];
+        if notify & 1 != 0 {
+            expected.insert(0, b"");
+        }
+        if notify & 2 != 0 {
+            expected.push(b"");
+        }
+        for body in expected {
+            let parts = router.recv_multipart().unwrap();
+            assert_eq!([&*parts[0], &parts[1]], [b"me", body], "notify {notify}");
+        }
+        assert!(router.try_recv().is_err());
+    }
+}
+
+#[test]
+fn a_router_that_connects_is_notified_too() {
+    let context = Context::new();
+    let (router, dealer) = (socket(&context, SocketType::Router), socket(&context, SocketType::Dealer));
+    router.set_router_notify(3).unwrap();
+    dealer.set_routing_id(b"me").unwrap();
+    dealer.bind("tcp://127.0.0.1:*").unwrap();
+    router.connect(&dealer.last_endpoint().unwrap()).unwrap();
+    for _ in 0..2 {
+        let parts = router.recv_multipart().unwrap();
+        assert_eq!([&*parts[0], &parts[1]], [b"me", &b""[..]]);
+        dealer.close();
+    }
 }

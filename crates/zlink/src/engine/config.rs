@@ -37,6 +37,10 @@ pub(crate) struct EngineConfig {
     pub(crate) disconnect: Vec<u8>,
     /// The socket receives it when a connection of its own is lost. Empty for nothing.
     pub(crate) hiccup: Vec<u8>,
+    /// The socket receives an empty message when a connection stands.
+    pub(crate) notify_connect: bool,
+    /// The socket receives an empty message when a connection is gone.
+    pub(crate) notify_disconnect: bool,
     /// Smallest read buffer, in bytes.
     pub(crate) in_batch: usize,
 }

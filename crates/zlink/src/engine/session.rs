@@ -426,9 +426,13 @@ impl Session {
         // A 1.0 subscriber does not say what it wants: it filters for itself.
         let publisher = matches!(config.socket_type, SocketType::Pub | SocketType::Xpub);
         let unasked = publisher && peer.version == (1, 0) && peer.socket_type.is_none();
-        // Before anybody else can read: this comes first.
+        // Before anybody else can read: this comes first. Nobody is woken, since the socket knows of nothing yet.
+        let notify = config.notify_connect;
         if unasked {
-            connection.subscribe_to_all();
+            push_message(&side.inward, &[1]);
+        }
+        if notify {
+            push_message(&side.inward, &[]);
         }
         connection.feed(rest);
         self.handle.set_connection(Some(Arc::clone(&connection)));
@@ -452,7 +456,7 @@ impl Session {
             // The socket was closed during the handshake, and knows nothing of a pipe to close.
             return false;
         }
-        if unasked || !rest.is_empty() {
+        if unasked || notify || !rest.is_empty() {
             // News of what was fed came before that of the pipe, to nobody.
             self.port.inbox.post(News::Readable(side_id));
         }
@@ -641,7 +645,12 @@ impl Session {
         let Some(side) = self.pipe.as_ref().filter(|_| !self.closing) else { return };
         let config = &self.port.config;
         let message = if self.connector.is_some() { &config.hiccup } else { &config.disconnect };
-        if push_message(&side.inward, message) {
+        let notice = config.notify_disconnect.then_some(&[][..]);
+        let mut wake = false;
+        for message in notice.into_iter().chain((!message.is_empty()).then_some(message.as_slice())) {
+            wake |= push_message(&side.inward, message);
+        }
+        if wake {
             self.port.inbox.post(News::Readable(side.id));
         }
     }

@@ -262,6 +262,13 @@ stored {
         REQ_RELAXED = 53; req_relaxed: flag(NonNegative) = false; on [Req]; AtOnce wo;
         "whether a request may follow an unanswered one", "boolean"; flag_set(set_req_relaxed);
     }
+    /// Of the bits 1 (`ZMQ_NOTIFY_CONNECT`) and 2 (`ZMQ_NOTIFY_DISCONNECT`): whether an empty message, behind the peer's
+    /// routing id, is received when a connection stands, and when it is gone. Not over `inproc`. Can be read on every
+    /// type.
+    {
+        ROUTER_NOTIFY = 97; router_notify: int(0, 3) = 0; on [Router]; LaterEndpoints rw;
+        "the changes of connections that are received", "bit mask"; int(set_router_notify, router_notify);
+    }
     /// The first message to every peer, on every connection, made or accepted. The peer receives it as any other.
     /// Empty for none.
     {

@@ -19,6 +19,10 @@ use crate::monitor::EventKind;
 use crate::option::SocketOptions;
 use crate::transport::{Endpoint, Listener, TransportConfig};
 
+/// `ZMQ_NOTIFY_CONNECT` and `ZMQ_NOTIFY_DISCONNECT`.
+const NOTIFY_CONNECT: i32 = 1;
+const NOTIFY_DISCONNECT: i32 = 2;
+
 /// Something bound or connected.
 pub(super) struct Record {
     /// As it was resolved, and as the caller wrote it: unbind and disconnect take either.
@@ -359,6 +363,8 @@ impl Socket {
             hello: options.hello_message.clone(),
             disconnect: options.disconnect_message.clone(),
             hiccup: options.hiccup_message.clone(),
+            notify_connect: options.router_notify & NOTIFY_CONNECT != 0,
+            notify_disconnect: options.router_notify & NOTIFY_DISCONNECT != 0,
             in_batch: options.in_batch_size as usize,
         }
     }
