@@ -162,14 +162,21 @@ fn values() -> Vec<Vec<u8>> {
 fn set_differs(socket_type: c_int, option: c_int, value: &[u8]) -> bool {
     let refused_here = zlink::UNIMPLEMENTED.iter().any(|&(_, number)| number == option);
     // REP inherits these from ROUTER in libzmq, where the manual has them for ROUTER only.
-    let router_option_of_rep = socket_type == REP && [33, 51, 56, 61].contains(&option);
+    let router_option_of_rep = socket_type == REP && [33, 51, 56, 61, 97].contains(&option);
     // A NULL and an empty device name are one thing here.
     let empty_device = option == 92 && value.is_empty();
     // No routing id is longer than 255 bytes; libzmq finds out later.
     let long_routing_id = option == 61 && value.len() > 255;
     // libzmq reads an int whatever the length says.
     let any_length = option == 115 && value.len() != size_of::<c_int>();
-    refused_here || any_length || router_option_of_rep || empty_device || long_routing_id
+    // Taken here by the types that they have an effect on.
+    let no_effect = match option {
+        110 => ![5, 6, 12, 13, 19].contains(&socket_type),
+        111 => ![6, 12, 19].contains(&socket_type),
+        114 => ![5, 13, 19].contains(&socket_type),
+        _ => false,
+    };
+    refused_here || any_length || no_effect || router_option_of_rep || empty_device || long_routing_id
 }
 
 /// What differs on purpose when `option` is read.
@@ -244,7 +251,7 @@ fn options_without_effect_here_are_refused_as_unknown() {
             }
         }
         if socket_type == REP {
-            for number in [33, 51, 56, 61] {
+            for number in [33, 51, 56, 61, 97] {
                 assert_eq!(socket.set(number, &1i32.to_ne_bytes()), Err(EINVAL), "option {number} on REP");
             }
         }

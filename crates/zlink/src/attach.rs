@@ -39,22 +39,36 @@ pub(crate) struct PeerInfo {
 /// The other socket of an in-process pipe: its inbox and its name for the pipe. Empty until somebody binds
 /// the name that was connected to.
 #[derive(Default)]
-pub(crate) struct InprocPeer(OnceLock<(Arc<Inbox>, PipeId)>);
+pub(crate) struct InprocPeer(OnceLock<Named>);
+
+struct Named {
+    inbox: Arc<Inbox>,
+    id: PipeId,
+    /// What it receives last of this pipe, from the one who closes it (`ZMQ_DISCONNECT_MSG`). Empty for nothing.
+    farewell: Vec<u8>,
+}
 
 impl InprocPeer {
     pub(crate) fn new(inbox: Arc<Inbox>, id: PipeId) -> Self {
-        InprocPeer(OnceLock::from((inbox, id)))
+        let peer = InprocPeer::default();
+        peer.set(inbox, id, Vec::new());
+        peer
     }
 
-    /// Names the peer. Done once, by the bind.
-    pub(crate) fn set(&self, inbox: Arc<Inbox>, id: PipeId) {
+    /// Names the peer. Done once, by the connect or the bind, whichever is later.
+    pub(crate) fn set(&self, inbox: Arc<Inbox>, id: PipeId, farewell: Vec<u8>) {
         // A second bind cannot find the same pending connect.
-        let _ = self.0.set((inbox, id));
+        let _ = self.0.set(Named { inbox, id, farewell });
     }
 
     pub(crate) fn post(&self, news: impl FnOnce(PipeId) -> News) {
-        if let Some((inbox, id)) = self.0.get() {
-            inbox.post(news(*id));
+        if let Some(peer) = self.0.get() {
+            peer.inbox.post(news(peer.id));
         }
+    }
+
+    /// What the peer is to receive last.
+    pub(crate) fn farewell(&self) -> &[u8] {
+        self.0.get().map_or(&[], |peer| &peer.farewell)
     }
 }

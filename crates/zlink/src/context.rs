@@ -12,6 +12,7 @@ use crate::engine::{EndpointId, IoShared, IoThread};
 use crate::error::{Error, Result};
 use crate::inbox::{Inbox, News, PipeId};
 use crate::option::context::ContextOptions;
+use crate::pipe::push_message;
 use crate::reactor::{Ended, Wakeup};
 use crate::socket::Socket;
 
@@ -58,6 +59,10 @@ pub(crate) struct InprocEnd {
     pub(crate) send_hwm: usize,
     pub(crate) receive_hwm: usize,
     pub(crate) conflate: bool,
+    /// Sent to whoever connects (`ZMQ_HELLO_MSG`). Empty for nothing.
+    pub(crate) hello: Vec<u8>,
+    /// Received when somebody who connected goes (`ZMQ_DISCONNECT_MSG`). Empty for nothing.
+    pub(crate) disconnect: Vec<u8>,
 }
 
 impl InprocEnd {
@@ -81,6 +86,13 @@ struct Pending {
 /// The mark of an in-process pipe: what both sides may hold, without limit if either has none.
 fn joint_hwm(send: usize, receive: usize) -> usize {
     if send == 0 || receive == 0 { 0 } else { send + receive }
+}
+
+/// Puts a greeting into a pipe that nobody knows of yet; an empty one is none.
+fn say(queue: &Queue, greeting: &[u8]) {
+    if !greeting.is_empty() {
+        push_message(queue, greeting);
+    }
 }
 
 #[derive(Default)]
@@ -278,6 +290,7 @@ impl ContextInner {
             let _ = pending.out.set_hwm(joint_hwm(pending.from.send_hwm, end.receive_hwm));
             let _ = pending.inward.set_hwm(joint_hwm(end.send_hwm, pending.from.receive_hwm));
             let link = InprocPeer::new(Arc::clone(&pending.from.inbox), pending.pipe);
+            say(&pending.inward, &end.hello);
             // First the name, then the news: what the peer sends from here on reaches the binder.
             end.inbox.post(News::Attached(Box::new(Attachment {
                 id,
@@ -287,11 +300,12 @@ impl ContextInner {
                 peer: Some(pending.from.info()),
                 endpoint: None,
             })));
-            pending.peer.set(Arc::clone(&end.inbox), id);
+            pending.peer.set(Arc::clone(&end.inbox), id, end.disconnect.clone());
             // It may have been told before that its news reached nobody.
             end.inbox.post(News::Readable(id));
             pending.from.inbox.post(News::Reconnected(pending.pipe, end.info()));
             pending.from.inbox.post(News::Writable(pending.pipe));
+            pending.from.inbox.post(News::Readable(pending.pipe));
         }
         Ok(())
     }
@@ -317,9 +331,11 @@ impl ContextInner {
             Some(_) => (queue(joint_hwm(from.send_hwm, receive)), queue(joint_hwm(send, from.receive_hwm))),
             None => (queue(from.send_hwm), queue(from.receive_hwm)),
         };
+        say(&out, &from.hello);
         let (link, peer) = match bound {
             Some(to) => {
                 let id = to.inbox.reserve();
+                say(&inward, &to.hello);
                 let back = InprocPeer::new(Arc::clone(&from.inbox), pipe);
                 to.inbox.post(News::Attached(Box::new(Attachment {
                     id,
@@ -329,7 +345,10 @@ impl ContextInner {
                     peer: Some(from.info()),
                     endpoint: None,
                 })));
-                (Arc::new(InprocPeer::new(Arc::clone(&to.inbox), id)), Some(to.info()))
+                let info = to.info();
+                let peer = InprocPeer::default();
+                peer.set(to.inbox, id, to.disconnect);
+                (Arc::new(peer), Some(info))
             }
             None => {
                 let peer = Arc::new(InprocPeer::default());

@@ -1,5 +1,6 @@
 //! A socket's end of its pipes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,12 @@ const STREAM_AFTER: u32 = 3;
 
 /// Most messages read before credit is returned: a sender must not wait for what was read long ago.
 const MAX_CREDIT_BATCH: usize = 4096;
+
+/// Adds a message whatever the high-water mark: one that the library itself has to say. Returns whether the consumer
+/// must be woken.
+pub(crate) fn push_message(queue: &Queue, body: &[u8]) -> bool {
+    queue.push_entries(&mut VecDeque::from([Entry::message(&mut Body::Slice(body))]))
+}
 
 /// The pipe takes no message now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -365,6 +372,9 @@ impl PipeEnd {
         self.staging.clear();
         match &self.link {
             Link::Inproc(peer) => {
+                if !self.gone && !peer.farewell().is_empty() {
+                    push_message(&self.out, peer.farewell());
+                }
                 self.out.end();
                 self.inward.clear();
                 peer.post(News::Readable);

@@ -31,6 +31,16 @@ pub(crate) struct EngineConfig {
     pub(crate) inward: QueueConfig,
     /// How long an I/O thread lets messages gather before it writes them, where they are always gathered.
     pub(crate) batch_timeout: Option<Duration>,
+    /// The first message on each connection. Empty for none.
+    pub(crate) hello: Vec<u8>,
+    /// The socket receives it when an accepted connection ends. Empty for nothing.
+    pub(crate) disconnect: Vec<u8>,
+    /// The socket receives it when a connection of its own is lost. Empty for nothing.
+    pub(crate) hiccup: Vec<u8>,
+    /// The socket receives an empty message when a connection stands.
+    pub(crate) notify_connect: bool,
+    /// The socket receives an empty message when a connection is gone.
+    pub(crate) notify_disconnect: bool,
     /// Smallest read buffer, in bytes.
     pub(crate) in_batch: usize,
 }

@@ -425,13 +425,6 @@ impl Connection {
         }
     }
 
-    /// Subscribes on behalf of a peer that cannot do it itself, before anybody reads.
-    pub(super) fn subscribe_to_all(&self) {
-        let subscription = Entry::message(&mut Body::Slice(&[1]));
-        // Nobody is woken: the socket does not know of the pipe yet.
-        let _ = self.inward.push_entries(&mut VecDeque::from([subscription]));
-    }
-
     /// Decodes bytes that arrived behind the handshake, before anybody else reads.
     pub(super) fn feed(&self, bytes: &[u8]) {
         let mut guard = lock(&self.read);

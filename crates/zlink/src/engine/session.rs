@@ -25,6 +25,7 @@ use super::stats::Counters;
 use crate::context::Live;
 use crate::inbox::{Inbox, News, PipeId};
 use crate::monitor::{Ends, EventKind, MonitorHub};
+use crate::pipe::push_message;
 use crate::reactor::TimerId;
 use crate::transport::{Endpoint, Target, finish_connect};
 
@@ -325,11 +326,27 @@ impl Session {
             Phase::Running { connection, .. } => {
                 connection.take_down();
                 self.handle.set_connection(None);
+                self.tell_of_loss();
                 (connection.fd().as_raw_fd(), EventKind::Disconnected)
             }
         };
         self.port.monitor.emit(kind, fd as u32, &self.ends);
         self.ends.disconnected();
+    }
+
+    /// Lets the socket receive what it is to receive when a connection is gone.
+    fn tell_of_loss(&self) {
+        let Some(side) = self.pipe.as_ref().filter(|_| !self.closing) else { return };
+        let config = &self.port.config;
+        let message = if self.connector.is_some() { &config.hiccup } else { &config.disconnect };
+        let notice = config.notify_disconnect.then_some(&[][..]);
+        let mut wake = false;
+        for message in notice.into_iter().chain((!message.is_empty()).then_some(message.as_slice())) {
+            wake |= push_message(&side.inward, message);
+        }
+        if wake {
+            self.port.inbox.post(News::Readable(side.id));
+        }
     }
 
     /// The connection is gone: a connecting session tries again, an accepted one ends.

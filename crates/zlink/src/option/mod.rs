@@ -71,7 +71,9 @@ pub(crate) fn get(
     id: i32,
     out: &mut [u8],
 ) -> Result<Fetched, OptionError> {
-    let row = row_for(id, socket_type)?;
+    // As in libzmq, this one can be read where it cannot be set.
+    let asked = if id == id::ROUTER_NOTIFY { SocketType::Router } else { socket_type };
+    let row = row_for(id, asked)?;
     if !row.readable {
         return Err(OptionError::WriteOnly { name: row.name });
     }

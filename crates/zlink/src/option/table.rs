@@ -262,6 +262,33 @@ stored {
         REQ_RELAXED = 53; req_relaxed: flag(NonNegative) = false; on [Req]; AtOnce wo;
         "whether a request may follow an unanswered one", "boolean"; flag_set(set_req_relaxed);
     }
+    /// Of the bits 1 (`ZMQ_NOTIFY_CONNECT`) and 2 (`ZMQ_NOTIFY_DISCONNECT`): whether an empty message, behind the peer's
+    /// routing id, is received when a connection stands, and when it is gone. Not over `inproc`. Can be read on every
+    /// type.
+    {
+        ROUTER_NOTIFY = 97; router_notify: int(0, 3) = 0; on [Router]; LaterEndpoints rw;
+        "the changes of connections that are received", "bit mask"; int(set_router_notify, router_notify);
+    }
+    /// The first message to every peer, on every connection, made or accepted. The peer receives it as any other.
+    /// Empty for none.
+    {
+        HELLO_MSG = 110; hello_message: bytes(0, usize::MAX) = "none";
+        on [Dealer, Router, Client, Server, Peer]; LaterEndpoints wo;
+        "the message peers are greeted with", "binary"; bytes_set(set_hello_message);
+    }
+    /// Received, as if from the peer and after all that is from it, when an accepted connection has ended. Empty for
+    /// none.
+    {
+        DISCONNECT_MSG = 111; disconnect_message: bytes(0, usize::MAX) = "none";
+        on [Router, Server, Peer]; LaterEndpoints wo;
+        "the message received when an accepted peer is gone", "binary"; bytes_set(set_disconnect_message);
+    }
+    /// Received, as if from the peer, when a connection that the socket made is lost. Empty for none.
+    {
+        HICCUP_MSG = 114; hiccup_message: bytes(0, usize::MAX) = "none";
+        on [Dealer, Client, Peer]; LaterEndpoints wo;
+        "the message received when a connection is lost", "binary"; bytes_set(set_hiccup_message);
+    }
     // ---- Publish and subscribe
     /// With 1, an XPUB receives every subscription, not only the first of a topic. Setting it also turns
     /// `ZMQ_XPUB_VERBOSER`'s part, the unsubscriptions, off.

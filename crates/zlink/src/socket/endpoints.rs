@@ -20,6 +20,10 @@ use crate::monitor::{Ends, EventKind};
 use crate::option::SocketOptions;
 use crate::transport::{Endpoint, Listener, TransportConfig};
 
+/// `ZMQ_NOTIFY_CONNECT` and `ZMQ_NOTIFY_DISCONNECT`.
+const NOTIFY_CONNECT: i32 = 1;
+const NOTIFY_DISCONNECT: i32 = 2;
+
 /// Something bound or connected.
 pub(super) struct Record {
     /// As it was resolved, and as the caller wrote it: unbind and disconnect take either.
@@ -304,6 +308,8 @@ impl Socket {
             send_hwm: options.send_hwm as usize,
             receive_hwm: options.receive_hwm as usize,
             conflate: self.conflates(options),
+            hello: options.hello_message.clone(),
+            disconnect: options.disconnect_message.clone(),
         }
     }
 
@@ -373,6 +379,11 @@ impl Socket {
                 .ok()
                 .filter(|&timeout| timeout > 0 && options.write_batching == 1)
                 .map(Duration::from_micros),
+            hello: options.hello_message.clone(),
+            disconnect: options.disconnect_message.clone(),
+            hiccup: options.hiccup_message.clone(),
+            notify_connect: options.router_notify & NOTIFY_CONNECT != 0,
+            notify_disconnect: options.router_notify & NOTIFY_DISCONNECT != 0,
             in_batch: options.in_batch_size as usize,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use zlink_pipe::Queue;
+use zlink_pipe::{Body, Entry, Queue};
 use zlink_zmtp::handshake::FailureKind;
 use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, Peer, SocketType};
 
@@ -19,6 +19,7 @@ use crate::engine::transcode::Wire;
 use crate::engine::writer::WriteHalf;
 use crate::inbox::News;
 use crate::monitor::EventKind;
+use crate::pipe::push_message;
 use crate::reactor::Interest;
 use crate::transport::peer_names;
 
@@ -124,7 +125,12 @@ impl Session {
             counters: Arc::clone(&self.port.counters),
             batches_wait: config.batch_timeout.is_some(),
         };
-        let write = WriteHalf::new(Wire::for_peer(&peer, config.socket_type));
+        let wire = Wire::for_peer(&peer, config.socket_type);
+        let mut write = WriteHalf::new(wire);
+        if !config.hello.is_empty() {
+            // Ahead of what the pipe holds.
+            write.add_control(&wire.encode(&Entry::message(&mut Body::Slice(&config.hello))));
+        }
         let read = ReadHalf::new(peer.framing, config.max_message_size, config.socket_type, config.in_batch);
         let connection = Arc::new(Connection::new(parts, write, read));
         self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.ends);
@@ -139,9 +145,13 @@ impl Session {
         // A 1.0 subscriber does not say what it wants: it filters for itself.
         let publisher = matches!(config.socket_type, SocketType::Pub | SocketType::Xpub);
         let unasked = publisher && peer.version == (1, 0) && peer.socket_type.is_none();
-        // Before anybody else can read: this comes first.
+        // Before anybody else can read: this comes first. Nobody is woken, since the socket knows of nothing yet.
+        let notify = config.notify_connect;
         if unasked {
-            connection.subscribe_to_all();
+            push_message(&side.inward, &[1]);
+        }
+        if notify {
+            push_message(&side.inward, &[]);
         }
         connection.feed(rest);
         self.handle.set_connection(Some(Arc::clone(&connection)));
@@ -165,7 +175,7 @@ impl Session {
             // The socket was closed during the handshake, and knows nothing of a pipe to close.
             return false;
         }
-        if unasked || !rest.is_empty() {
+        if unasked || notify || !rest.is_empty() {
             // News of what was fed came before that of the pipe, to nobody.
             self.port.inbox.post(News::Readable(side_id));
         }
