@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
 
 use zlink_pipe::{Queue, QueueConfig};
 use zlink_zmtp::SocketType;
@@ -95,6 +96,9 @@ fn say(queue: &Queue, greeting: &[u8]) {
     }
 }
 
+/// The list of sockets is not swept for fewer.
+const MIN_SWEEP: usize = 16;
+
 #[derive(Default)]
 struct State {
     options: ContextOptions,
@@ -102,6 +106,8 @@ struct State {
     /// I/O threads are started with the first socket; options that concern them come too late then.
     started: bool,
     sockets: Vec<Weak<Inbox>>,
+    /// With so many, those that are gone are dropped from the list.
+    sweep_at: usize,
     bound: HashMap<String, InprocEnd>,
     pending: Vec<Pending>,
     terminating: bool,
@@ -235,7 +241,11 @@ impl ContextInner {
         if !state.started {
             state.start_threads().map_err(Error::os("start I/O thread"))?;
         }
-        state.sockets.retain(|inbox| inbox.strong_count() > 0);
+        if state.sockets.len() >= state.sweep_at {
+            // Each time twice as many are left as last time: no socket pays for all others.
+            state.sockets.retain(|inbox| inbox.strong_count() > 0);
+            state.sweep_at = 2 * state.sockets.len() + MIN_SWEEP;
+        }
         state.sockets.push(Arc::downgrade(inbox));
         Ok((Live::new(&self.open_sockets), state.options.clone()))
     }
@@ -368,11 +378,21 @@ impl ContextInner {
     }
 
     /// Forgets a connect that waits for its name to be bound.
-    pub(crate) fn forget_pending(&self, inbox: &Arc<Inbox>, pipe: Option<PipeId>) {
-        let matches = |pending: &mut Pending| {
-            Arc::ptr_eq(&pending.from.inbox, inbox) && pipe.is_none_or(|pipe| pipe == pending.pipe)
-        };
-        let gone: Vec<Pending> = lock(&self.state).pending.extract_if(.., matches).collect();
+    pub(crate) fn forget_pending(&self, inbox: &Arc<Inbox>, pipe: PipeId) {
+        self.drop_pending(|pending| Arc::ptr_eq(&pending.from.inbox, inbox) && pipe == pending.pipe);
+    }
+
+    /// A socket closes: of its connects that wait for their names to be bound, those stay through which it has sent
+    /// something, as far as its linger time lets them: whoever binds the name gets it. No time is counted: as long as
+    /// nobody binds, nothing but the context's end would end it.
+    pub(crate) fn leave_pending(&self, inbox: &Arc<Inbox>, linger: Option<Duration>) {
+        let stays = |pending: &Pending| linger != Some(Duration::ZERO) && pending.out.in_flight() > 0;
+        self.drop_pending(|pending| Arc::ptr_eq(&pending.from.inbox, inbox) && !stays(pending));
+    }
+
+    fn drop_pending(&self, such: impl Fn(&Pending) -> bool) {
+        let gone: Vec<Pending> = lock(&self.state).pending.extract_if(.., |pending| such(pending)).collect();
+        // Without the lock: what was sent may have to be given back to its owner.
         drop(gone);
     }
 }

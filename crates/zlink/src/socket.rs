@@ -461,7 +461,7 @@ impl Socket {
                 pipe.close(linger);
             }
         }
-        self.context.forget_pending(&self.inbox, None);
+        self.context.leave_pending(&self.inbox, linger);
         core.live = None;
         drop(core);
         self.inbox.nudge();

@@ -16,7 +16,9 @@ use zlink::{Context, Error, EventKind, Socket, SocketType};
 
 over_tcp_and_ipc! {
     an_endpoint_is_free_again_after_unbind,
-    connections_outlive_the_unbind,
+    connections_end_with_the_unbind_and_lose_nothing,
+    what_the_system_has_chosen_is_unbound_by_its_own_name,
+    immediate_takes_no_message_once_the_peer_is_gone,
     a_client_finds_a_server_that_comes_back,
     a_disconnected_socket_sends_to_nobody_and_connects_again,
     either_side_may_come_first,
@@ -67,13 +69,65 @@ fn an_endpoint_is_free_again_after_unbind(transport: Transport) {
     }
 }
 
-fn connections_outlive_the_unbind(transport: Transport) {
+fn connections_end_with_the_unbind_and_lose_nothing(transport: Transport) {
+    let context = Context::new();
+    let (server, endpoint) = bound(&context, SocketType::Dealer, transport);
+    server.set_linger(Some(GUARD)).expect("option");
+    let mut peer = RawPeer::connect(&endpoint, SocketType::Dealer);
+    for i in 0..100 {
+        peer.send(&[&body(i, 1000)]);
+    }
+    assert_eq!(*server.recv().expect("recv"), body(0, 1000));
+    for i in 0..100 {
+        server.send(body(i, 1000)).expect("send");
+    }
+    server.unbind(&endpoint).expect("unbind");
+    // What was sent arrives, and then the end.
+    for i in 0..100 {
+        assert_eq!(peer.read_message(), [body(i, 1000)]);
+    }
+    peer.stream.finish();
+    assert_eq!(peer.stream.read_to_close(), b"");
+    wait_until("nobody is left to send to", || !server.readiness().expect("readiness").writable);
+    assert!(matches!(server.try_send("x").expect_err("no peer").error, Error::WouldBlock));
+}
+
+fn what_the_system_has_chosen_is_unbound_by_its_own_name(transport: Transport) {
     let context = Context::new();
     let (pull, endpoint) = bound(&context, SocketType::Pull, transport);
-    let push = connected(&context, SocketType::Push, &endpoint);
-    check_flow(&push, &pull);
+    assert!(matches!(pull.unbind(transport.wildcard()), Err(Error::NoSuchEndpoint)));
     pull.unbind(&endpoint).expect("unbind");
-    check_flow(&push, &pull);
+}
+
+fn immediate_takes_no_message_once_the_peer_is_gone(transport: Transport) {
+    let context = Context::new();
+    let (server, endpoint) = bound(&context, SocketType::Dealer, transport);
+    let client = socket(&context, SocketType::Dealer);
+    client.set_immediate(true).expect("option");
+    let events = monitor(&client);
+    client.connect(&endpoint).expect("connect");
+    server.send("hello").expect("send");
+    assert_eq!(*client.recv().expect("recv"), *b"hello");
+    client.send("hello").expect("send");
+    server.close();
+    events.wait_for(&[EventKind::Disconnected]);
+    wait_until("nobody is left to send to", || !client.readiness().expect("readiness").writable);
+    assert!(matches!(client.try_send("x").expect_err("no peer").error, Error::WouldBlock));
+}
+
+#[test]
+fn what_was_sent_over_inproc_before_the_bind_outlives_its_sender() {
+    let context = Context::new();
+    let push = connected(&context, SocketType::Push, "inproc://later");
+    push.set_linger(None).expect("option");
+    push.send("early").expect("send");
+    let hasty = connected(&context, SocketType::Push, "inproc://later");
+    hasty.send("given up").expect("send");
+    drop((push, hasty));
+    let pull = socket(&context, SocketType::Pull);
+    pull.bind("inproc://later").expect("bind");
+    assert_eq!(*pull.recv().expect("recv"), *b"early");
+    assert!(matches!(pull.try_recv(), Err(Error::WouldBlock)), "without linger nothing stays");
 }
 
 fn a_client_finds_a_server_that_comes_back(transport: Transport) {

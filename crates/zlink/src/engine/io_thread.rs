@@ -55,6 +55,11 @@ pub(crate) enum Command {
     },
     /// Unbind, or give up connecting without a pipe.
     CloseEndpoint(EndpointId),
+    /// Unbind, with the connections that were accepted: they may write what is queued for the linger time.
+    Unbind {
+        id: EndpointId,
+        linger: Option<Duration>,
+    },
     /// Something has gathered in a session's pipe.
     Flush(u64),
     /// A stream is written by its producer from now on: look after it.
@@ -330,6 +335,7 @@ impl Thread {
                 self.serve_session(key, Session::connect);
             }
             Command::CloseEndpoint(id) => self.close_endpoint(id),
+            Command::Unbind { id, linger } => self.unbind(id, linger),
             Command::Flush(key) => self.flush(key),
             Command::Watch(key) => self.watch(key),
             Command::Resume(key) => self.with_connection(key, Connection::resume),
@@ -370,18 +376,33 @@ impl Thread {
             _ => None,
         });
         let Some(key) = found else { return };
-        if let Some(Object::Listener(listener)) = self.objects.get(&key) {
-            // The socket knows nothing of those whose handshake is under way, so it cannot end them itself.
-            let port = Arc::clone(&listener.port);
-            let knocking = |(key, object): (&u64, &Object)| match object {
-                Object::Session(session) if session.is_knocking_at(&port) => Some(*key),
-                _ => None,
-            };
-            for key in self.objects.iter().filter_map(knocking).collect::<Vec<_>>() {
-                self.serve(key, |_, _, _| false);
-            }
+        // The socket knows nothing of those whose handshake is under way, so it cannot end them itself.
+        for key in self.accepted_at(key, Session::is_knocking) {
+            self.serve(key, |_, _, _| false);
         }
         self.serve(key, |_, _, _| false);
+    }
+
+    /// Closes a listener and its connections, which have `linger` to write what is queued.
+    fn unbind(&mut self, id: EndpointId, linger: Option<Duration>) {
+        let is_it = |object: &Object| matches!(object, Object::Listener(listener) if listener.id == id);
+        let Some(key) = self.objects.iter().find_map(|(key, object)| is_it(object).then_some(*key)) else {
+            return;
+        };
+        for key in self.accepted_at(key, |session| !session.is_knocking()) {
+            self.serve_session(key, |session, thread| session.close(linger, thread));
+        }
+        self.close_endpoint(id);
+    }
+
+    /// The sessions accepted at the listener under `key`, if it is one, that are `such`.
+    fn accepted_at(&self, key: u64, such: impl Fn(&Session) -> bool) -> Vec<u64> {
+        let Some(Object::Listener(listener)) = self.objects.get(&key) else { return Vec::new() };
+        let accepted = |(key, object): (&u64, &Object)| match object {
+            Object::Session(session) if session.is_accepted_at(&listener.port) && such(session) => Some(*key),
+            _ => None,
+        };
+        self.objects.iter().filter_map(accepted).collect()
     }
 
     fn with_connection(&mut self, key: u64, act: impl FnOnce(&Connection)) {

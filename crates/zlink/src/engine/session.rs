@@ -128,9 +128,14 @@ impl Session {
         self.connector.as_ref().filter(|_| self.pipe.is_none()).map(|connector| connector.id)
     }
 
-    /// Whether this is a connection accepted for `port` whose handshake is under way.
-    pub(super) fn is_knocking_at(&self, port: &Arc<Port>) -> bool {
-        self.connector.is_none() && self.pipe.is_none() && Arc::ptr_eq(&self.port, port)
+    /// Whether this is a connection accepted for `port`.
+    pub(super) fn is_accepted_at(&self, port: &Arc<Port>) -> bool {
+        self.connector.is_none() && Arc::ptr_eq(&self.port, port)
+    }
+
+    /// Whether the handshake is not complete yet, and never was.
+    pub(super) fn is_knocking(&self) -> bool {
+        self.pipe.is_none()
     }
 
     pub(super) fn connection(&self) -> Option<&Arc<Connection>> {
@@ -359,9 +364,9 @@ impl Session {
         match &self.pipe {
             // With ZMQ_IMMEDIATE a pipe lives no longer than its connection.
             Some(side) if self.port.config.immediate && self.ever_connected => {
-                if side.inward.end() {
-                    self.port.inbox.post(News::Readable(side.id));
-                }
+                // Told in any case: a socket that only sends looks at no queue of its own accord.
+                let _ = side.inward.end();
+                self.port.inbox.post(News::Readable(side.id));
                 self.pipe = None;
                 let fresh = SessionHandle {
                     key: self.handle.key,
@@ -439,9 +444,9 @@ impl Session {
             if side.out.clear() {
                 self.port.inbox.post(News::Writable(side.id));
             }
-            if side.inward.end() || !self.closing {
-                self.port.inbox.post(News::Readable(side.id));
-            }
+            // Told in any case: a socket that only sends looks at no queue of its own accord.
+            let _ = side.inward.end();
+            self.port.inbox.post(News::Readable(side.id));
         }
     }
 }

@@ -51,6 +51,14 @@ enum RecordKind {
     },
 }
 
+impl Record {
+    /// What the caller wrote, unless the system chose a part of it: that names no endpoint.
+    fn given_name(&self) -> Option<&String> {
+        let chosen = self.kind.is_bound() && (self.given.ends_with('*') || self.given.ends_with(":0"));
+        (!chosen).then_some(&self.given)
+    }
+}
+
 impl RecordKind {
     fn is_bound(&self) -> bool {
         matches!(self, RecordKind::Bound { .. } | RecordKind::BoundInproc)
@@ -185,7 +193,8 @@ impl Socket {
         Ok(RecordKind::Connected { id, io, pipe })
     }
 
-    /// Accepts no more connections at `endpoint`; those that stand go on.
+    /// Accepts no more connections at `endpoint` and ends those that stand, once what is queued for them is sent
+    /// or the linger time over. What they have sent can still be received. In-process peers stay connected.
     ///
     /// # Errors
     ///
@@ -217,16 +226,16 @@ impl Socket {
             Endpoint::Ipc(_) | Endpoint::Inproc(_) => None,
         };
         let parsed = parsed.to_string();
-        let at = core
-            .endpoints
-            .iter()
-            .position(|record| {
-                record.kind.is_bound() == bound
-                    && [&record.name, &record.given]
-                        .into_iter()
-                        .any(|name| *name == parsed || name == endpoint || Some(name) == canonical.as_ref())
-            })
-            .ok_or(Error::NoSuchEndpoint)?;
+        let at =
+            core.endpoints
+                .iter()
+                .position(|record| {
+                    record.kind.is_bound() == bound
+                        && [Some(&record.name), record.given_name()].into_iter().flatten().any(|name| {
+                            *name == parsed || name == endpoint || Some(name) == canonical.as_ref()
+                        })
+                })
+                .ok_or(Error::NoSuchEndpoint)?;
         let record = core.endpoints.remove(at);
         let linger = linger_time(core.options.linger);
         self.close_record(&mut core, record, linger);
@@ -235,7 +244,7 @@ impl Socket {
 
     fn close_record(&self, core: &mut Core, record: Record, linger: Option<Duration>) {
         match record.kind {
-            RecordKind::Bound { id, io, .. } => io.post(Command::CloseEndpoint(id)),
+            RecordKind::Bound { id, io, .. } => io.post(Command::Unbind { id, linger }),
             RecordKind::Connected { id, io, pipe } => match pipe.and_then(|pipe| core.pipes.find(pipe)) {
                 Some(index) => core.close_pipe(index, linger, &self.inbox),
                 None => io.post(Command::CloseEndpoint(id)),
@@ -245,7 +254,7 @@ impl Socket {
                 self.context.unbind_inproc(name, &self.inbox);
             }
             RecordKind::ConnectedInproc { pipe } => {
-                self.context.forget_pending(&self.inbox, Some(pipe));
+                self.context.forget_pending(&self.inbox, pipe);
                 if let Some(index) = core.pipes.find(pipe) {
                     core.close_pipe(index, linger, &self.inbox);
                 }
