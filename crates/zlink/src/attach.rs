@@ -17,7 +17,7 @@ pub(crate) struct Attachment {
     pub(crate) link: Link,
     /// Known once a handshake is complete; a pipe that outlives connections starts without.
     pub(crate) peer: Option<PeerInfo>,
-    /// The connect of this socket that made the pipe.
+    /// The bind or connect of this socket that made the pipe.
     pub(crate) endpoint: Option<EndpointId>,
 }
 

@@ -349,6 +349,14 @@ impl PipeEnd {
         self.gone && !self.has_input()
     }
 
+    /// Sends and reads nothing more: the endpoint was unbound. What was read stays.
+    pub(crate) fn unbind(&mut self) {
+        self.gone = true;
+        if let Some(connection) = self.connection() {
+            connection.stop_reading();
+        }
+    }
+
     /// Whether the peer is known to be gone.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone

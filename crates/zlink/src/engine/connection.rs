@@ -543,6 +543,14 @@ impl Connection {
         }
     }
 
+    /// Reads nothing more, whatever comes: the endpoint was unbound.
+    pub(crate) fn stop_reading(&self) {
+        let mut state = lock(&self.read);
+        state.dead = true;
+        self.drop_lease(&mut state);
+        self.watch_for(|interest| interest.readable = false);
+    }
+
     // --- the end ---
 
     /// Ends our direction: the peer reads what was written, then the end.

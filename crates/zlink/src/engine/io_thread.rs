@@ -390,7 +390,7 @@ impl Thread {
             return;
         };
         for key in self.accepted_at(key, |session| !session.is_knocking()) {
-            self.serve_session(key, |session, thread| session.close(linger, thread));
+            self.serve_session(key, |session, thread| session.unbind(linger, thread));
         }
         self.close_endpoint(id);
     }

@@ -34,6 +34,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A socket as its endpoints see it.
 pub(crate) struct Port {
+    pub(crate) endpoint: EndpointId,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) config: EngineConfig,
     pub(crate) monitor: Arc<MonitorHub>,
@@ -113,6 +114,8 @@ pub(super) struct Session {
     batch_timer: Option<TimerId>,
     /// The socket has done with the pipe.
     closing: bool,
+    /// The endpoint was unbound: what has arrived stays for the socket to receive.
+    unbound: bool,
     /// Our direction of the connection is ended; the peer's is awaited.
     half_closed: bool,
     ever_connected: bool,
@@ -158,6 +161,7 @@ impl Session {
             linger_timer: None,
             batch_timer: None,
             closing: false,
+            unbound: false,
             half_closed: false,
             ever_connected: false,
         }
@@ -387,6 +391,13 @@ impl Session {
 
     // --- the end of the session ---
 
+    /// The endpoint that accepted the connection was unbound. What is in the pipe is written for at most the linger
+    /// time.
+    pub(super) fn unbind(&mut self, linger: Option<Duration>, thread: &mut Thread) -> bool {
+        self.unbound = true;
+        self.close(linger, thread)
+    }
+
     /// The socket has done with the pipe. What is in it is written for at most the linger time.
     pub(super) fn close(&mut self, linger: Option<Duration>, thread: &mut Thread) -> bool {
         self.closing = true;
@@ -410,7 +421,7 @@ impl Session {
     /// reports no hang-up before its data.
     fn say_goodbye(&mut self, thread: &mut Thread) -> bool {
         let (Phase::Running { connection, .. }, Some(side)) = (&self.phase, &self.pipe) else { return false };
-        if !self.ends.endpoint().starts_with("ipc:") {
+        if self.unbound || !self.ends.endpoint().starts_with("ipc:") {
             return false;
         }
         if !std::mem::replace(&mut self.half_closed, true) {

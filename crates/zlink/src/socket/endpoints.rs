@@ -103,7 +103,7 @@ impl Socket {
                 let fd = listener.as_fd().as_raw_fd() as u32;
                 self.monitor.emit(EventKind::Listening, fd, &Ends::bound(&name));
                 let id = EndpointId::new();
-                io.post(Command::Listen { id, listener: Box::new(listener), port: self.port(config) });
+                io.post(Command::Listen { id, listener: Box::new(listener), port: self.port(id, config) });
                 (name, RecordKind::Bound { id, io, fd })
             }
         };
@@ -184,7 +184,7 @@ impl Socket {
         let pipe = side.as_ref().map(|side| side.id);
         let to = Box::new(ConnectTo { id, endpoint, pipe: side.clone() });
         // Before the pattern sees the pipe: should it refuse it, the session is there to be told.
-        io.post(Command::Connect { to, port: self.port(config), handle: Arc::clone(&handle) });
+        io.post(Command::Connect { to, port: self.port(id, config), handle: Arc::clone(&handle) });
         if let Some(PipeSide { id: pipe, out, inward }) = side {
             let link = Link::Session(handle);
             let attachment = Attachment { id: pipe, out, inward, link, peer: None, endpoint: Some(id) };
@@ -194,7 +194,7 @@ impl Socket {
     }
 
     /// Accepts no more connections at `endpoint` and ends those that stand, once what is queued for them is sent
-    /// or the linger time over. What they have sent can still be received. In-process peers stay connected.
+    /// or the linger time over. What was read from them can still be received. In-process peers stay connected.
     ///
     /// # Errors
     ///
@@ -244,7 +244,12 @@ impl Socket {
 
     fn close_record(&self, core: &mut Core, record: Record, linger: Option<Duration>) {
         match record.kind {
-            RecordKind::Bound { id, io, .. } => io.post(Command::Unbind { id, linger }),
+            RecordKind::Bound { id, io, .. } => {
+                for (_, pipe) in core.pipes.iter_mut().filter(|(_, pipe)| pipe.endpoint == Some(id)) {
+                    pipe.unbind();
+                }
+                io.post(Command::Unbind { id, linger });
+            }
             RecordKind::Connected { id, io, pipe } => match pipe.and_then(|pipe| core.pipes.find(pipe)) {
                 Some(index) => core.close_pipe(index, linger, &self.inbox),
                 None => io.post(Command::CloseEndpoint(id)),
@@ -299,8 +304,9 @@ impl Socket {
         }
     }
 
-    fn port(&self, config: EngineConfig) -> Arc<Port> {
+    fn port(&self, endpoint: EndpointId, config: EngineConfig) -> Arc<Port> {
         Arc::new(Port {
+            endpoint,
             inbox: Arc::clone(&self.inbox),
             config,
             monitor: Arc::clone(&self.monitor),

@@ -166,7 +166,7 @@ impl Session {
                 inward: side.inward,
                 link: Link::Session(Arc::clone(&self.handle)),
                 peer: Some(info),
-                endpoint: self.connector.as_ref().map(|connector| connector.id),
+                endpoint: Some(self.port.endpoint),
             })),
         };
         self.phase = Phase::Running { connection: Arc::clone(&connection), heartbeat };
