@@ -23,7 +23,7 @@ use expectations::{Ending, Expectations};
 use library::{Library, target_dir, workspace};
 use process::{Job, Network};
 use programs::Builder;
-use report::{Finding, conclude};
+use report::{Finding, conclude, say};
 
 /// Runs libzmq's own test programs over zlink's libzmq.so, and compares the result with the list of programs that
 /// are not expected to pass.
@@ -77,7 +77,7 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
     let all = programs::all(!options.stable)?;
     let chosen = choose(&all, &options.programs)?;
     if options.list {
-        chosen.iter().for_each(|name| println!("{name}"));
+        chosen.iter().for_each(|name| say(name));
         return Ok(true);
     }
     process::forbid_core_files().map_err(|error| format!("core files cannot be switched off: {error}"))?;
@@ -87,9 +87,9 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
     let corpora = options.corpora.as_ref().map(|folder| canonical(folder)).transpose()?;
     let network = Network::detect();
     let run_at_a_time = if network == Network::Shared { 1 } else { usize::from(options.jobs) };
-    println!("{} programs over {} ({})", chosen.len(), library.name, library.file.display());
+    say(&format!("{} programs over {} ({})", chosen.len(), library.name, library.file.display()));
     if network == Network::Shared {
-        println!("no network namespaces here: one program at a time, multicast as the system has it");
+        say("no network namespaces here: one program at a time, multicast as the system has it");
     }
 
     let builder = Builder::new(&output, &library, !options.stable)?;
@@ -120,7 +120,7 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
             }
             Err(finding) => finding.clone(),
         };
-        print!("{}", finding.lines(name, expectations.allows_failure(name)));
+        say(finding.lines(name, expectations.allows_failure(name)).trim_end());
         finding
     });
     Ok(conclude(&chosen, &findings, &expectations))

@@ -1,17 +1,23 @@
 //! What came of each program and of all, and how it is printed.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use super::expectations::{Ending, Expectations};
 use super::process::{End, Outcome};
-use super::unity::{Report, Verdict};
+use super::unity::{self, Report, Verdict};
 
 /// The exit code of a program that does not find what it needs.
 const SKIPPED: i32 = 77;
 
 /// The signal of a program whose own alarm has gone off.
 const SIGALRM: i32 = 14;
+
+/// Prints a line. Whether somebody still reads it makes no difference to the run.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
 
 /// What came of one program.
 #[derive(Clone)]
@@ -79,7 +85,7 @@ impl Finding {
 
 /// The last line that is not about a case: what the program or the library said before it ended.
 fn last_words(output: &str) -> Option<&str> {
-    output.lines().map(str::trim).rfind(|line| !line.is_empty() && !line.contains(".cpp:"))
+    output.lines().map(str::trim).rfind(|line| !line.is_empty() && !unity::is_about_a_case(line))
 }
 
 /// Numbers of cases.
@@ -123,22 +129,22 @@ pub(super) fn conclude(programs: &[&str], findings: &[Finding], expectations: &E
         cases.failed += more.failed;
         cases.ignored += more.ignored;
     }
-    println!(
+    say(&format!(
         "\nprograms: {} passed, {} failed, {} skipped\ncases:    {cases}",
         count(Ending::Passed),
         count(Ending::Failed),
         count(Ending::Skipped),
-    );
+    ));
     let complaints: Vec<String> = programs
         .iter()
         .zip(findings)
         .filter_map(|(program, finding)| expectations.complaint(program, finding.ending))
         .collect();
     if !complaints.is_empty() {
-        println!("\nnot as expected:");
+        say("\nnot as expected:");
     }
     for complaint in &complaints {
-        println!("  {complaint}");
+        say(&format!("  {complaint}"));
     }
     complaints.is_empty()
 }
@@ -177,8 +183,8 @@ mod tests {
             lines(End::Exited(1), "a.cpp:7:x:FAIL: why\n1 Tests 1 Failures 0 Ignored\n")
                 .contains("x, line 7: why")
         );
-        let aborted = lines(End::Signalled(6), "a.cpp:1:x:PASS\nAssertion failed: y\n");
-        assert!(aborted.contains("ended by signal 6, after: Assertion failed: y"), "{aborted}");
+        let aborted = lines(End::Signalled(6), "a.cpp:9: Assertion `y' failed.\na.cpp:1:x:PASS\n");
+        assert!(aborted.contains("ended by signal 6, after: a.cpp:9: Assertion `y' failed."), "{aborted}");
         assert!(lines(End::TimedOut, "").contains("hangs: killed at its time limit"));
         assert!(lines(End::Exited(3), "").contains("exit code 3"));
     }

@@ -66,6 +66,11 @@ impl Report {
     }
 }
 
+/// Whether a line tells how a case ended.
+pub(super) fn is_about_a_case(line: &str) -> bool {
+    parse_case(line).is_some()
+}
+
 fn parse_case(line: &str) -> Option<Case> {
     let (_file, rest) = line.split_once(".cpp:")?;
     let (number, rest) = rest.split_once(':')?;
