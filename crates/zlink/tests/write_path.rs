@@ -118,8 +118,8 @@ fn no_more_than_the_mark_waits_behind_a_full_send_buffer(transport: Transport) {
         assert_eq!(message, [body(arrived, 3000)]);
         arrived += 1;
     }
-    assert!(arrived < sent, "{arrived} of {sent}");
-    assert!(sent - arrived <= 20, "{arrived} of {sent}");
+    // While the close is on its way to the I/O thread, that one goes on writing: perhaps to the end.
+    assert!(arrived <= sent && sent - arrived <= 20, "{arrived} of {sent}");
 }
 
 fn what_is_read_n_bytes_at_a_time_is_exactly_what_was_sent(transport: Transport) {
