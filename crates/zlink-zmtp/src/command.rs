@@ -203,6 +203,13 @@ pub(crate) fn encode_ready_metadata(out: &mut Vec<u8>, metadata: &[u8]) {
     encode(out, b"READY", &[metadata]);
 }
 
+/// The body of a command frame with this name, at most 255 bytes long, and these data: what
+/// [`parse`] takes.
+pub fn body(name: &[u8], data: &[u8]) -> Vec<u8> {
+    debug_assert!(name.len() <= 255, "37/ZMTP: one byte for the length of a command's name");
+    [&[name.len() as u8], name, data].concat()
+}
+
 fn encode(out: &mut Vec<u8>, name: &[u8], parts: &[&[u8]]) {
     let body_len = 1 + name.len() + parts.iter().map(|p| p.len()).sum::<usize>();
     let mut header = [0; MAX_HEADER_LEN];

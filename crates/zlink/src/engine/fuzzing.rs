@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use zlink_zmtp::{Framing, SocketType};
+use zlink_zmtp::SocketType;
 
+use super::framing::Framing;
 use super::reader::ReadHalf;
 
 /// What a stream of bytes was decoded to.

@@ -6,6 +6,8 @@
 
 pub(crate) mod config;
 pub(crate) mod connection;
+mod encoder;
+mod framing;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod io_thread;
@@ -15,7 +17,6 @@ mod listener;
 mod reader;
 mod session;
 pub(crate) mod stats;
-mod transcode;
 mod writer;
 
 pub(crate) use config::EngineConfig;

@@ -1,15 +1,21 @@
 //! The read half of a connection: from bytes to validated frames in the pipe's format.
 //!
+//! Bytes that are ZMTP/2 frames already are handed on in the buffer they were read into. Frames of any other
+//! form are opened and copied, one by one.
+//!
 //! Used by the I/O thread or, while it holds the connection's lease, by the application thread that waits
 //! for messages.
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use zlink_pipe::{Body, Buf, BufMut, Chunk, Entry, Message, Position};
+use zlink_zmtp::SocketType;
 use zlink_zmtp::command::{self, Command};
-use zlink_zmtp::frame::{FrameError, FrameHeader, MAX_HEADER_LEN, decode_header, encode_header, v1};
-use zlink_zmtp::{Framing, SocketType};
+use zlink_zmtp::frame::{FrameError, FrameHeader, MAX_HEADER_LEN, encode_header};
+
+use super::framing::Framing;
 
 /// Most a read buffer grows to.
 const MAX_BUFFER: usize = 256 * 1024;
@@ -37,9 +43,17 @@ pub(super) enum Notice {
 
 /// A body on its way into storage of its own.
 struct Large {
+    header: FrameHeader,
     body: BufMut,
     left: u64,
+}
+
+/// A complete frame whose body can be read, if it is not in the pipe's form.
+struct Opened {
     more: bool,
+    command: bool,
+    /// Where the body lies in the bytes that were opened.
+    body: Range<usize>,
 }
 
 pub(super) struct ReadHalf {
@@ -102,7 +116,7 @@ impl ReadHalf {
             let n = large.body.fill(wanted, read).map_err(ReadError::Io)?;
             large.left -= n as u64;
             if large.left == 0 {
-                self.finish_large(ready);
+                self.finish_large(ready, notices).map_err(ReadError::Decode)?;
             }
             return Ok(ReadOutcome { bytes: n, full: n == wanted });
         }
@@ -189,17 +203,33 @@ impl ReadHalf {
         }
     }
 
+    #[inline]
     fn header(&self, bytes: &[u8]) -> Result<Option<FrameHeader>, DecodeError> {
-        let decoded = match self.framing {
-            Framing::V2 => decode_header(bytes, self.max_body),
-            Framing::V1 => v1::decode_header(bytes, self.max_body),
-        };
-        decoded.map_err(DecodeError::Frame)
+        self.framing.header(bytes, self.max_body).map_err(DecodeError::Frame)
+    }
+
+    /// Whether the frame, which is not complete yet, is to be read into storage of its own.
+    fn wants_storage(&self, header: &FrameHeader, at: usize) -> bool {
+        // No sum here can overflow: a body is shorter than 2^63.
+        let needed = header.body_len + u64::from(header.header_len);
+        let fits = needed <= (self.buf.capacity() - at) as u64;
+        !fits && header.body_len >= OWN_STORAGE as u64 && !header.is_command()
+    }
+
+    fn decode(&mut self, ready: &mut VecDeque<Entry>, notices: &mut Vec<Notice>) -> Result<(), DecodeError> {
+        self.after_large = false;
+        match self.framing {
+            Framing::V2 => self.decode_as_is(ready, notices),
+            Framing::V1 => self.decode_others(ready, notices),
+        }
     }
 
     /// Walks the frames that are complete in the buffer and passes them on.
-    fn decode(&mut self, ready: &mut VecDeque<Entry>, notices: &mut Vec<Notice>) -> Result<(), DecodeError> {
-        self.after_large = false;
+    fn decode_as_is(
+        &mut self,
+        ready: &mut VecDeque<Entry>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), DecodeError> {
         let end = self.buf.len();
         let mut run = Run { from: self.start, boundary: self.start, at: self.start, messages: 0 };
         loop {
@@ -208,12 +238,9 @@ impl ReadHalf {
             let header_len = usize::from(header.header_len);
             let available = (bytes.len() - header_len) as u64;
             if header.body_len > available {
-                // No sum here can overflow: a body is shorter than 2^63.
-                let needed = header.body_len + header_len as u64;
-                let fits = needed <= (self.buf.capacity() - run.at) as u64;
-                if !fits && header.body_len >= OWN_STORAGE as u64 && !header.is_command() {
+                if self.wants_storage(&header, run.at) {
                     self.copy_out(&run, ready);
-                    self.start_large(&header, run.at + header_len);
+                    self.start_large(header, run.at + header_len);
                     return Ok(());
                 }
                 break;
@@ -222,7 +249,8 @@ impl ReadHalf {
             let frame_end = body + header.body_len as usize;
             if header.is_command() {
                 self.copy_out(&run, ready);
-                self.command(body, frame_end, ready, notices)?;
+                self.command(&self.buf.as_slice()[body..frame_end], ready, notices)?;
+                self.start = frame_end;
                 run = Run { from: frame_end, boundary: frame_end, at: frame_end, messages: 0 };
                 continue;
             }
@@ -232,40 +260,62 @@ impl ReadHalf {
                 run.boundary = frame_end;
             }
         }
-        match self.framing {
-            Framing::V2 => self.hand_over(&run, ready),
-            Framing::V1 => self.copy_out(&run, ready),
-        }
+        self.hand_over(&run, ready);
         Ok(())
     }
 
-    /// Passes a run on as a copy, since what follows it still lies in the buffer or has another format.
-    fn copy_out(&mut self, run: &Run, ready: &mut VecDeque<Entry>) {
-        for (start, end, messages) in run.ranges() {
-            let copy = self.copy_frames(start, end).freeze();
-            let len = copy.as_slice().len();
-            self.pass(Chunk::new(copy, 0, len, messages), ready);
+    /// Opens the frames that are complete in the buffer and passes them on in the pipe's form.
+    fn decode_others(
+        &mut self,
+        ready: &mut VecDeque<Entry>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), DecodeError> {
+        let mut frames = Frames::with_capacity(self.buf.len() - self.start);
+        loop {
+            let bytes = &self.buf.as_slice()[self.start..];
+            let Some(header) = self.header(bytes)? else { break };
+            let body = self.start + usize::from(header.header_len);
+            if header.body_len > (self.buf.len() - body) as u64 {
+                if self.wants_storage(&header, self.start) {
+                    self.pass_frames(frames, ready);
+                    self.start_large(header, body);
+                    return Ok(());
+                }
+                break;
+            }
+            let end = body + header.body_len as usize;
+            let opened = open(&header, &mut self.buf.as_mut_slice()[body..end])?;
+            self.start = end;
+            if !opened.command {
+                frames.push(opened.more, &self.buf.as_slice()[body..end][opened.body]);
+                continue;
+            }
+            // It may stand for a message: those before it come first.
+            self.pass_frames(std::mem::replace(&mut frames, Frames::with_capacity(0)), ready);
+            let bytes = &self.buf.as_slice()[body..end][opened.body];
+            self.command(bytes, ready, notices)?;
         }
-        self.start = run.at;
+        self.pass_frames(frames, ready);
+        Ok(())
     }
 
-    /// The frames at `start..end` of the buffer in the pipe's format.
-    fn copy_frames(&self, start: usize, end: usize) -> BufMut {
-        let mut bytes = &self.buf.as_slice()[start..end];
-        let mut copy = BufMut::with_capacity(bytes.len());
-        if self.framing == Framing::V2 {
-            copy.extend_from_slice(bytes);
-            return copy;
+    fn pass_frames(&mut self, frames: Frames, ready: &mut VecDeque<Entry>) {
+        let run =
+            Run { from: 0, boundary: frames.boundary, at: frames.bytes.len(), messages: frames.messages };
+        let buf = frames.bytes.freeze();
+        for (start, end, messages) in run.ranges() {
+            self.pass(Chunk::new(buf.clone(), start, end, messages), ready);
         }
-        while let Ok(Some(header)) = v1::decode_header(bytes, u64::MAX) {
-            let (frame, rest) = bytes.split_at(usize::from(header.header_len) + header.body_len as usize);
-            let mut out = [0; MAX_HEADER_LEN];
-            let n = encode_header(header.more(), false, header.body_len, &mut out);
-            copy.extend_from_slice(&out[..n]);
-            copy.extend_from_slice(&frame[usize::from(header.header_len)..]);
-            bytes = rest;
+    }
+
+    /// Passes a run on as a copy, since what follows it still lies in the buffer.
+    fn copy_out(&mut self, run: &Run, ready: &mut VecDeque<Entry>) {
+        for (start, end, messages) in run.ranges() {
+            let mut copy = BufMut::with_capacity(end - start);
+            copy.extend_from_slice(&self.buf.as_slice()[start..end]);
+            self.pass(Chunk::new(copy.freeze(), 0, end - start, messages), ready);
         }
-        copy
+        self.start = run.at;
     }
 
     /// Passes the buffer itself on with the run in it, and goes on in another, which gets the start of the
@@ -298,35 +348,51 @@ impl ReadHalf {
         }
     }
 
-    fn start_large(&mut self, header: &FrameHeader, body_start: usize) {
+    fn start_large(&mut self, header: FrameHeader, body_start: usize) {
         let got = &self.buf.as_slice()[body_start..];
         let trusted = usize::try_from(header.body_len).unwrap_or(usize::MAX).min(TRUSTED);
         let mut body = BufMut::with_capacity(trusted.max(got.len()));
         body.extend_from_slice(got);
         let left = header.body_len - got.len() as u64;
-        self.large = Some(Large { body, left, more: header.more() });
+        self.large = Some(Large { header, body, left });
         self.buf.truncate(0);
         self.start = 0;
     }
 
-    fn finish_large(&mut self, ready: &mut VecDeque<Entry>) {
-        let Some(large) = self.large.take() else { return };
-        self.after_large = true;
-        let position = if large.more { Position::Middle } else { Position::Whole };
-        self.pending.push_back(Entry::body(Message::from(large.body), large.more, position));
-        if !large.more {
-            ready.append(&mut self.pending);
-        }
-    }
-
-    fn command(
+    fn finish_large(
         &mut self,
-        start: usize,
-        end: usize,
         ready: &mut VecDeque<Entry>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), DecodeError> {
-        let body = &self.buf.as_slice()[start..end];
+        let Some(Large { header, mut body, .. }) = self.large.take() else { return Ok(()) };
+        self.after_large = true;
+        let mut more = header.more();
+        if self.framing != Framing::V2 {
+            let opened = open(&header, body.as_mut_slice())?;
+            if opened.command {
+                return self.command(&body.as_slice()[opened.body], ready, notices);
+            }
+            more = opened.more;
+            let len = opened.body.len();
+            if opened.body.start > 0 {
+                body.as_mut_slice().copy_within(opened.body, 0);
+            }
+            body.truncate(len);
+        }
+        let position = if more { Position::Middle } else { Position::Whole };
+        self.pending.push_back(Entry::body(Message::from(body), more, position));
+        if !more {
+            ready.append(&mut self.pending);
+        }
+        Ok(())
+    }
+
+    fn command(
+        &self,
+        body: &[u8],
+        ready: &mut VecDeque<Entry>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), DecodeError> {
         let announcement = |first: u8, name: &[u8]| {
             let message = [&[first], name].concat();
             Entry::message(&mut Body::Slice(&message))
@@ -345,7 +411,6 @@ impl ReadHalf {
             // another pattern may mean by its commands is none of ours.
             _ => {}
         }
-        self.start = end;
         Ok(())
     }
 }
@@ -365,6 +430,36 @@ impl Run {
         [(self.from, self.boundary, self.messages), (self.boundary, self.at, 0)]
             .into_iter()
             .filter(|(start, end, _)| start < end)
+    }
+}
+
+/// Makes the body of a complete frame readable, in place: `bytes` are what follows its header.
+fn open(header: &FrameHeader, bytes: &mut [u8]) -> Result<Opened, DecodeError> {
+    Ok(Opened { more: header.more(), command: header.is_command(), body: 0..bytes.len() })
+}
+
+/// Frames in the pipe's form that were copied together.
+struct Frames {
+    bytes: BufMut,
+    /// The end of the last whole message.
+    boundary: usize,
+    messages: usize,
+}
+
+impl Frames {
+    fn with_capacity(capacity: usize) -> Self {
+        Frames { bytes: BufMut::with_capacity(capacity), boundary: 0, messages: 0 }
+    }
+
+    fn push(&mut self, more: bool, body: &[u8]) {
+        let mut header = [0; MAX_HEADER_LEN];
+        let n = encode_header(more, false, body.len() as u64, &mut header);
+        self.bytes.extend_from_slice(&header[..n]);
+        self.bytes.extend_from_slice(body);
+        if !more {
+            self.boundary = self.bytes.len();
+            self.messages += 1;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use zlink_pipe::{Body, Buf, Entry, Position, Queue};
 use zlink_zmtp::frame::{MAX_HEADER_LEN, encode_header};
 
-use super::transcode::Wire;
+use super::encoder::Encoder;
 
 /// Buffers handed to the kernel in one call.
 const SLICES: usize = 64;
@@ -37,17 +37,16 @@ pub(super) enum Progress {
 }
 
 pub(super) struct WriteHalf {
-    wire: Wire,
-    /// Taken from the pipe, in order; `offset` bytes of the first (in `encoded`, if it is transcoded) are
-    /// written.
+    encoder: Encoder,
+    /// Taken from the pipe, in order. `offset` bytes of the first are written, unless they go through the
+    /// encoder, which counts for itself.
     batch: VecDeque<Entry>,
     offset: usize,
-    encoded: Option<Vec<u8>>,
     /// Written entries of a message whose last entry is not: should the connection break, it goes out again
     /// as a whole.
     unfinished: VecDeque<Entry>,
     spent: Vec<Buf>,
-    /// Command frames to go out between entries; `control_at` bytes of them are written.
+    /// ZMTP/2 frames to go out between entries; `control_at` bytes of them are written.
     control: Vec<u8>,
     control_at: usize,
     /// Messages written and not yet credited.
@@ -73,12 +72,11 @@ fn send_slices(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errn
 }
 
 impl WriteHalf {
-    pub(super) fn new(wire: Wire) -> Self {
+    pub(super) fn new(encoder: Encoder) -> Self {
         WriteHalf {
-            wire,
+            encoder,
             batch: VecDeque::new(),
             offset: 0,
-            encoded: None,
             unfinished: VecDeque::new(),
             spent: Vec::new(),
             control: Vec::new(),
@@ -94,7 +92,7 @@ impl WriteHalf {
         self.dead
     }
 
-    /// Adds a command frame, to go out before the next entry. Once many wait for a peer that does not read, it
+    /// Adds a ZMTP/2 frame, to go out before the next entry. Once many wait for a peer that does not read, it
     /// is dropped: nobody can make answers pile up by asking.
     pub(super) fn add_control(&mut self, frame: &[u8]) {
         if self.control.len() < MAX_CONTROL {
@@ -118,7 +116,7 @@ impl WriteHalf {
     /// Writes one message that is not in the pipe, straight from the caller's memory. What the kernel does
     /// not take is kept, so that the message can go out again from its start.
     pub(super) fn write_one(&mut self, fd: BorrowedFd<'_>, body: &mut Body<'_>) -> Progress {
-        if self.wire != Wire::AsIs || !self.batch.is_empty() || self.has_control() {
+        if !self.encoder.is_as_is() || !self.batch.is_empty() || self.has_control() {
             self.batch.push_back(Entry::message(body));
             return self.write(fd, &mut TURN_BYTES.clone());
         }
@@ -166,10 +164,12 @@ impl WriteHalf {
 
     /// Writes what has been taken, until all is written, the kernel takes no more, or `budget` is used up.
     pub(super) fn write(&mut self, fd: BorrowedFd<'_>, budget: &mut usize) -> Progress {
+        let as_is = self.encoder.is_as_is();
         loop {
             // Between two entries is between two frames: commands may go there.
-            let control = self.has_control() && (self.offset == 0 || self.control_at > 0);
-            if !control && self.batch.is_empty() {
+            let control = as_is && self.has_control() && (self.offset == 0 || self.control_at > 0);
+            let done = if as_is { !control && self.batch.is_empty() } else { !self.encode() };
+            if done {
                 return Progress::Done;
             }
             if *budget == 0 {
@@ -177,10 +177,10 @@ impl WriteHalf {
             }
             let written = if control {
                 send_slices(fd, &[IoSlice::new(&self.control[self.control_at..])])
-            } else if self.wire == Wire::AsIs {
+            } else if as_is {
                 self.write_batch(fd)
             } else {
-                self.write_encoded(fd)
+                send_slices(fd, &[IoSlice::new(self.encoder.unwritten())])
             };
             self.writes += 1;
             let n = match written {
@@ -196,10 +196,25 @@ impl WriteHalf {
                     self.control.clear();
                     self.control_at = 0;
                 }
-            } else {
+            } else if as_is {
                 self.advance(n);
+            } else {
+                self.advance_encoded(n);
             }
         }
+    }
+
+    /// Sees to it that something is encoded. Returns false if nothing is left to write.
+    fn encode(&mut self) -> bool {
+        while self.encoder.unwritten().is_empty() {
+            if self.batch.is_empty() && !self.has_control() {
+                return false;
+            }
+            self.encoder.refill(&mut self.control, &self.batch);
+            // Some entries leave no bytes.
+            self.advance_encoded(0);
+        }
+        true
     }
 
     fn write_batch(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
@@ -220,30 +235,30 @@ impl WriteHalf {
         send_slices(fd, &slices[..used])
     }
 
-    fn write_encoded(&mut self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
-        let Some(front) = self.batch.front() else { return Ok(0) };
-        let wire = self.wire;
-        let encoded = self.encoded.get_or_insert_with(|| wire.encode(front));
-        send_slices(fd, &[IoSlice::new(&encoded[self.offset..])])
-    }
-
     /// Counts `n` more bytes as written.
     fn advance(&mut self, mut n: usize) {
         while let Some(front) = self.batch.front() {
-            let len = self.encoded.as_ref().map_or_else(|| front.len(), Vec::len);
-            let left = len - self.offset;
+            let left = front.len() - self.offset;
             if n < left {
                 self.offset += n;
                 return;
             }
             n -= left;
             self.offset = 0;
-            self.encoded = None;
             if let Some(entry) = self.batch.pop_front() {
                 self.finish(entry);
             }
             if n == 0 {
                 return;
+            }
+        }
+    }
+
+    /// As [`advance`](Self::advance), for bytes of the encoder's.
+    fn advance_encoded(&mut self, n: usize) {
+        for _ in 0..self.encoder.advance(n) {
+            if let Some(entry) = self.batch.pop_front() {
+                self.finish(entry);
             }
         }
     }
@@ -267,17 +282,13 @@ impl WriteHalf {
         self.dead = true;
         let mut rest = std::mem::take(&mut self.batch);
         if let Some(front) = rest.front_mut() {
-            let written = match &self.encoded {
-                Some(_) => self.wire.written_of(front, self.offset),
-                None => self.offset,
-            };
-            self.credit += front.rewind(written);
+            let as_is = self.encoder.is_as_is();
+            self.credit += front.rewind(if as_is { self.offset } else { self.encoder.source_written() });
             if front.is_empty() {
                 rest.pop_front();
             }
         }
         self.offset = 0;
-        self.encoded = None;
         while let Some(entry) = self.unfinished.pop_back() {
             rest.push_front(entry);
         }

@@ -13,9 +13,9 @@ use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, Peer, SocketType};
 use super::{Phase, PipeSide, Session};
 use crate::attach::{Attachment, Link, PeerInfo};
 use crate::engine::connection::{Connection, Parts};
+use crate::engine::encoder::Encoder;
 use crate::engine::io_thread::Thread;
 use crate::engine::reader::ReadHalf;
-use crate::engine::transcode::Wire;
 use crate::engine::writer::WriteHalf;
 use crate::inbox::News;
 use crate::monitor::EventKind;
@@ -125,13 +125,13 @@ impl Session {
             counters: Arc::clone(&self.port.counters),
             batches_wait: config.batch_timeout.is_some(),
         };
-        let wire = Wire::for_peer(&peer, config.socket_type);
-        let mut write = WriteHalf::new(wire);
+        let mut write = WriteHalf::new(Encoder::for_peer(&peer, config.socket_type));
         if !config.hello.is_empty() {
             // Ahead of what the pipe holds.
-            write.add_control(&wire.encode(&Entry::message(&mut Body::Slice(&config.hello))));
+            write.add_control(&Entry::message(&mut Body::Slice(&config.hello)).slices_from(0).concat());
         }
-        let read = ReadHalf::new(peer.framing, config.max_message_size, config.socket_type, config.in_batch);
+        let read =
+            ReadHalf::new(peer.framing.into(), config.max_message_size, config.socket_type, config.in_batch);
         let connection = Arc::new(Connection::new(parts, write, read));
         self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.ends);
         let mut heartbeat =

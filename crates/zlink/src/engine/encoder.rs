@@ -1,0 +1,228 @@
+//! From the pipe's entries to bytes on the wire, for connections that do not write them as they are.
+//!
+//! A frame passes through layers, each with a choice of its own:
+//!
+//! 1. announcements: what a message that subscribes or joins is to this peer, a message or a command;
+//! 2. the [framing](super::framing): how the frame is delimited.
+//!
+//! An entry is encoded once, in the order in which it goes out, and so is a command between entries: a layer may
+//! count its frames. Should the connection break, the entries themselves go out again on the next.
+
+use std::collections::VecDeque;
+
+use zlink_pipe::Entry;
+use zlink_zmtp::frame::{decode_header, header_len};
+use zlink_zmtp::{Peer, SocketType, command};
+
+use super::framing::{Framing, Outgoing};
+
+/// Entries are encoded ahead of the kernel up to this many bytes.
+const BATCH: usize = 64 * 1024;
+
+/// What becomes of messages that begin with 1 or 0 and announce an interest, or the end of one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Announcements {
+    /// Messages they stay.
+    Messages,
+    /// SUBSCRIBE and CANCEL commands (3.1).
+    Subscriptions,
+    /// JOIN and LEAVE commands: a DISH sends nothing else.
+    Groups,
+}
+
+impl Announcements {
+    /// The body of the command that stands for `message`, if one does.
+    fn command(self, message: &[u8]) -> Option<Vec<u8>> {
+        let name = |yes: &'static [u8], no: &'static [u8], first| if first == 1 { yes } else { no };
+        let (name, data) = match (self, message) {
+            (Announcements::Subscriptions, [first @ (0 | 1), topic @ ..]) => {
+                (name(b"SUBSCRIBE", b"CANCEL", *first), topic)
+            }
+            (Announcements::Groups, [first @ (0 | 1), group @ ..]) => {
+                (name(b"JOIN", b"LEAVE", *first), group)
+            }
+            _ => return None,
+        };
+        Some(command::body(name, data))
+    }
+}
+
+/// The end of an encoded frame.
+struct Mark {
+    /// Bytes encoded up to here.
+    end: usize,
+    /// Bytes of the entry up to here.
+    source: usize,
+    /// The entry ends here.
+    last: bool,
+}
+
+pub(super) struct Encoder {
+    announcements: Announcements,
+    framing: Framing,
+    /// What was encoded last; `written` bytes of it are in the kernel.
+    bytes: Vec<u8>,
+    written: usize,
+    /// The frames of entries in `bytes` that are not wholly written.
+    marks: VecDeque<Mark>,
+    /// Bytes of the first unfinished entry that lie in frames wholly written.
+    source_written: usize,
+}
+
+impl Encoder {
+    /// For a peer with which a handshake was made.
+    pub(super) fn for_peer(peer: &Peer, ours: SocketType) -> Self {
+        let announcements = match ours {
+            SocketType::Sub | SocketType::Xsub if peer.subscribe_commands => Announcements::Subscriptions,
+            SocketType::Dish => Announcements::Groups,
+            _ => Announcements::Messages,
+        };
+        Encoder {
+            announcements,
+            framing: peer.framing.into(),
+            bytes: Vec::new(),
+            written: 0,
+            marks: VecDeque::new(),
+            source_written: 0,
+        }
+    }
+
+    /// Whether the pipe's entries are what goes on the wire: the encoder is not needed.
+    #[inline]
+    pub(super) fn is_as_is(&self) -> bool {
+        self.framing == Framing::V2 && self.announcements == Announcements::Messages
+    }
+
+    /// What is encoded and not written.
+    pub(super) fn unwritten(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
+    /// Encodes `control`, which it empties, and as many of `entries` as a batch holds, at least one. Everything
+    /// encoded before must be written: `entries` are those that follow it.
+    pub(super) fn refill(&mut self, control: &mut Vec<u8>, entries: &VecDeque<Entry>) {
+        debug_assert!(self.unwritten().is_empty() && self.marks.is_empty());
+        self.bytes.clear();
+        self.bytes.shrink_to(2 * BATCH);
+        self.written = 0;
+        self.encode_control(control);
+        control.clear();
+        for entry in entries {
+            if self.bytes.len() >= BATCH {
+                break;
+            }
+            self.encode_entry(entry);
+        }
+    }
+
+    /// Encodes whole ZMTP/2 frames that come from no entry.
+    fn encode_control(&mut self, mut frames: &[u8]) {
+        while let Ok(Some(header)) = decode_header(frames, u64::MAX) {
+            let (frame, rest) = frames.split_at(usize::from(header.header_len) + header.body_len as usize);
+            let body = &frame[usize::from(header.header_len)..];
+            self.encode_frame(Outgoing { more: header.more(), command: header.is_command(), body });
+            frames = rest;
+        }
+    }
+
+    fn encode_entry(&mut self, entry: &Entry) {
+        let mut source = 0;
+        for (more, body) in entry.frames() {
+            self.encode_frame(Outgoing { more, command: false, body });
+            source += header_len(body.len() as u64) + body.len();
+            let last = source == entry.len();
+            self.marks.push_back(Mark { end: self.bytes.len(), source, last });
+        }
+    }
+
+    fn encode_frame(&mut self, frame: Outgoing<'_>) {
+        let message = !frame.more && !frame.command;
+        match message.then(|| self.announcements.command(frame.body)).flatten() {
+            Some(body) => {
+                self.framing.write(Outgoing { more: false, command: true, body: &body }, &mut self.bytes)
+            }
+            None => self.framing.write(frame, &mut self.bytes),
+        }
+    }
+
+    /// Counts `n` more bytes as written. Returns how many entries that finishes.
+    pub(super) fn advance(&mut self, n: usize) -> usize {
+        self.written += n;
+        let mut finished = 0;
+        while let Some(mark) = self.marks.pop_front_if(|mark| mark.end <= self.written) {
+            self.source_written = if mark.last { 0 } else { mark.source };
+            finished += usize::from(mark.last);
+        }
+        finished
+    }
+
+    /// How far into the first unfinished entry the frames reach that are wholly written.
+    pub(super) fn source_written(&self) -> usize {
+        self.source_written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zlink_pipe::{BufMut, Chunk};
+    use zlink_zmtp::frame::FLAG_MORE;
+
+    use super::*;
+
+    fn encoder(announcements: Announcements, framing: Framing) -> Encoder {
+        let (bytes, marks) = (Vec::new(), VecDeque::new());
+        Encoder { announcements, framing, bytes, written: 0, marks, source_written: 0 }
+    }
+
+    fn entry(frames: &[u8], messages: usize) -> Entry {
+        let mut buf = BufMut::with_capacity(frames.len());
+        buf.extend_from_slice(frames);
+        Entry::whole(Chunk::new(buf.freeze(), 0, frames.len(), messages))
+    }
+
+    #[test]
+    fn cut_at_every_byte_the_rest_begins_at_a_frame() {
+        let first = b"\x00\x01a\x01\x02bb\x00\x03ccc";
+        let entries = VecDeque::from([entry(first, 2), entry(b"\x00\x00", 1)]);
+        let wire = b"\x02\x00a\x03\x01bb\x04\x00ccc\x01\x00";
+        for cut in 0..=wire.len() {
+            let mut encoder = encoder(Announcements::Messages, Framing::V1);
+            encoder.refill(&mut Vec::new(), &entries);
+            assert_eq!(encoder.unwritten(), wire);
+            let finished = (0..cut).map(|_| encoder.advance(1)).sum::<usize>();
+            let expected = match cut {
+                0..3 => (0, 0),
+                3..7 => (0, 3),
+                7..12 => (0, 7),
+                12..14 => (1, 0),
+                _ => (2, 0),
+            };
+            assert_eq!((finished, encoder.source_written()), expected, "after {cut} bytes");
+            assert_eq!(encoder.unwritten(), &wire[cut..]);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_bounded_and_commands_go_before_what_is_not_encoded_yet() {
+        let mut encoder = encoder(Announcements::Subscriptions, Framing::V2);
+        let frames = b"\x00\x02\x01a".repeat(10_000);
+        let entries = VecDeque::from([entry(&frames, 10_000), entry(b"\x00\x02\x00a", 1)]);
+        let mut control = b"\x04\x05\x04PONG\x00\x01x".to_vec();
+        encoder.refill(&mut control, &entries);
+        assert!(control.is_empty());
+        assert!(encoder.unwritten().starts_with(b"\x04\x05\x04PONG\x00\x01x\x04\x0b\x09SUBSCRIBEa"));
+        let encoded = encoder.unwritten().len();
+        assert_eq!(encoded, 10 + 10_000 * 13, "the second entry waits for its turn");
+        assert_eq!(encoder.advance(encoded), 1);
+        encoder.refill(&mut control, &entries.into_iter().skip(1).collect());
+        assert_eq!(encoder.unwritten(), b"\x04\x08\x06CANCELa");
+    }
+
+    #[test]
+    fn what_announces_nothing_stays_a_message() {
+        let mut encoder = encoder(Announcements::Subscriptions, Framing::V2);
+        let frames = [&[FLAG_MORE, 1, 1][..], &[0, 2, 2, 1], &[0, 0]].concat();
+        encoder.refill(&mut Vec::new(), &VecDeque::from([entry(&frames, 2)]));
+        assert_eq!(encoder.unwritten(), frames);
+    }
+}
