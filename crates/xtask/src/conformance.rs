@@ -20,10 +20,12 @@ use std::time::Duration;
 use clap::Args;
 
 use expectations::{Ending, Expectations};
-use library::{Library, target_dir, workspace};
+use library::Library;
 use process::{Job, Network};
 use programs::Builder;
 use report::{Finding, conclude, say};
+
+use crate::workspace::{target_dir, workspace};
 
 /// Runs libzmq's own test programs over zlink's libzmq.so, and compares the result with the list of programs that
 /// are not expected to pass.

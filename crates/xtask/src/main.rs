@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod conformance;
+mod install;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -19,11 +21,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Conformance(conformance::Options),
+    Install(install::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Conformance(options) => conformance::run(&options),
+        Command::Install(options) => install::run(&options).map(|()| true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,23 +1,12 @@
 //! The library under test: built, found, and asked what it can do.
 
-use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::Options;
-
-/// The root of the workspace this program was built from.
-pub(super) fn workspace() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.ancestors().nth(2).unwrap_or(manifest).to_path_buf()
-}
-
-/// Cargo's build folder, where everything made here lies under `conformance`.
-pub(super) fn target_dir() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
-}
+use crate::workspace::build;
 
 /// A library, in a folder that holds it under the name programs look for.
 pub(super) struct Library {
@@ -37,7 +26,7 @@ impl Library {
         } else if options.reference {
             ("libzmq", libzmq_reference::shared_object().to_owned())
         } else {
-            ("zlink", build(options.release)?)
+            ("zlink", build(options.release)?.shared)
         };
         let file = file.canonicalize().map_err(|error| format!("{}: {error}", file.display()))?;
         let folder = output.join("library").join(name);
@@ -80,27 +69,4 @@ fn link(file: &Path, folder: &Path) -> std::io::Result<()> {
         fs::remove_file(&link)?;
     }
     symlink(file, link)
-}
-
-/// Builds our shared object and returns where it is.
-fn build(release: bool) -> Result<PathBuf, String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--package", "zlink-capi", "--message-format=json-render-diagnostics"]);
-    command.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
-    command.arg("--target-dir").arg(target_dir());
-    if release {
-        command.arg("--release");
-    }
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cannot start cargo: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("building libzmq.so: cargo ended with {}", output.status));
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let file = messages.split('"').find(|text| text.ends_with("/libzmq.so"));
-    file.map(PathBuf::from).ok_or_else(|| "cargo made no libzmq.so".into())
 }

@@ -13,7 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::library::{Library, workspace};
+use super::library::Library;
+use crate::workspace::workspace;
 
 /// Programs that need a header of VMware's to compile.
 const NOT_PORTABLE: &[&str] = &["test_pair_vmci", "test_reqrep_vmci"];
