@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::zws::frame::Violation;
+
 pub mod v1;
 
 /// Flag bit 0: more frames of the same message follow.
@@ -155,6 +157,8 @@ pub enum FrameError {
     },
     /// A ZMTP 1.0 frame has length zero, although the length counts the flags byte.
     ZeroLength,
+    /// A WebSocket frame that ZWS has no use for.
+    WebSocket(Violation),
 }
 
 impl fmt::Display for FrameError {
@@ -171,6 +175,7 @@ impl fmt::Display for FrameError {
                 write!(f, "frame length {size} exceeds the protocol limit of 2^63-1")
             }
             Self::ZeroLength => f.write_str("ZMTP 1.0 frame has length zero"),
+            Self::WebSocket(violation) => violation.fmt(f),
         }
     }
 }

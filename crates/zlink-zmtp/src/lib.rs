@@ -7,12 +7,13 @@
 //! * [`frame`]: the header before every message part and command afterwards;
 //! * [`command`] and [`metadata`]: what a command frame carries;
 //! * [`heartbeat`]: when to send a PING and when to give a silent peer up;
-//! * [`socket_type`]: the socket types and which of them may talk to each other.
+//! * [`socket_type`]: the socket types and which of them may talk to each other;
+//! * [`zws`]: ZMTP over WebSocket, with an HTTP upgrade for a greeting and frames of its own.
 //!
 //! Nothing here trusts the peer: every byte sequence, cut anywhere, gives the same result or an
 //! error, and memory grows with the bytes received, never with a length announced.
 //!
-//! Sources: 37/ZMTP (3.1), 23/ZMTP (3.0), 15/ZMTP (2.0), 13/ZMTP (1.0), and libzmq 4.3.5 where they
+//! Sources: 37/ZMTP (3.1), 23/ZMTP (3.0), 15/ZMTP (2.0), 13/ZMTP (1.0), 45/ZWS, and libzmq 4.3.5 where they
 //! are silent.
 
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ pub mod heartbeat;
 mod mechanism;
 pub mod metadata;
 pub mod socket_type;
+pub mod zws;
 
 pub use handshake::{Framing, Handshake, HandshakeConfig, HandshakeError, Peer, Stage};
 pub use heartbeat::{Heartbeat, HeartbeatAction};
