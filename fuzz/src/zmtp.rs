@@ -1,6 +1,6 @@
 use zlink_zmtp::command;
 use zlink_zmtp::frame::{self, MAX_HEADER_LEN};
-use zlink_zmtp::{Handshake, HandshakeConfig, SocketType, metadata};
+use zlink_zmtp::{Handshake, HandshakeConfig, Security, SocketType, Zap, metadata};
 
 use crate::input::Input;
 
@@ -10,7 +10,8 @@ fn config(input: &mut Input<'_>) -> HandshakeConfig {
         routing_id: input.bytes(20).to_vec(),
         metadata: Vec::new(),
         max_command_size: if input.flag() { 200 } else { 64 * 1024 },
-        as_server: input.flag(),
+        security: Security::Null,
+        zap: Zap::Never,
     }
 }
 

@@ -58,11 +58,7 @@ pub enum Command<'a> {
 ///
 /// The [`CommandError`] that says which part breaks the grammar. Unknown names are no error.
 pub fn parse(body: &[u8]) -> Result<Command<'_>, CommandError> {
-    let (&name_len, rest) = body.split_first().ok_or(CommandError::Empty)?;
-    if name_len == 0 {
-        return Err(CommandError::EmptyName);
-    }
-    let (name, data) = rest.split_at_checked(usize::from(name_len)).ok_or(CommandError::NameTruncated)?;
+    let (name, data) = split_name(body)?;
     Ok(match name {
         b"READY" => Command::Ready(data),
         b"ERROR" => Command::Error(parse_reason(data)?),
@@ -89,7 +85,16 @@ pub fn parse(body: &[u8]) -> Result<Command<'_>, CommandError> {
     })
 }
 
-fn parse_reason(data: &[u8]) -> Result<&[u8], CommandError> {
+/// Splits the body of a command frame into the command's name and what follows it.
+pub(crate) fn split_name(body: &[u8]) -> Result<(&[u8], &[u8]), CommandError> {
+    let (&name_len, rest) = body.split_first().ok_or(CommandError::Empty)?;
+    if name_len == 0 {
+        return Err(CommandError::EmptyName);
+    }
+    rest.split_at_checked(usize::from(name_len)).ok_or(CommandError::NameTruncated)
+}
+
+pub(crate) fn parse_reason(data: &[u8]) -> Result<&[u8], CommandError> {
     match data.split_first() {
         Some((&len, reason)) if usize::from(len) == reason.len() => Ok(reason),
         _ => Err(CommandError::ErrorReasonLength),
@@ -210,7 +215,8 @@ pub fn body(name: &[u8], data: &[u8]) -> Vec<u8> {
     [&[name.len() as u8], name, data].concat()
 }
 
-fn encode(out: &mut Vec<u8>, name: &[u8], parts: &[&[u8]]) {
+/// Appends a command frame; `name` has at most 255 bytes.
+pub(crate) fn encode(out: &mut Vec<u8>, name: &[u8], parts: &[&[u8]]) {
     let body_len = 1 + name.len() + parts.iter().map(|p| p.len()).sum::<usize>();
     let mut header = [0; MAX_HEADER_LEN];
     let header_len = encode_header(false, true, body_len as u64, &mut header);

@@ -8,10 +8,16 @@
 //!   Revision ───────────► Greeting of 12 ──────────► RoutingId (2.0) ──────┤
 //!      │ 3 and above                                                       ▼
 //!      └────────────────► Greeting of 64 ──────────► Mechanism (3.x) ───► Done
+//!                                                      ▲ │
+//!                                                      │ ▼
+//!                                                     Verdict
 //! ```
 //!
 //! The greeting is sent in steps, each only once the peer's bytes show that it will understand: the
 //! signature, which a 1.0 peer reads as the header of a routing-id frame; the major version; the rest.
+//! A mechanism that asks a ZAP handler stays in `Verdict` until the answer is there, or, if the peer may go
+//! on meanwhile, completes no sooner.
+//!
 //! Any error is final.
 //!
 //! The caller writes [`Handshake::output`], feeds [`Handshake::input`], and keeps the time: a handshake
@@ -24,21 +30,29 @@ mod greeting;
 mod peer;
 mod reader;
 
-pub use error::{FailureKind, HandshakeError};
+pub use crate::mechanism::plain::MAX_CREDENTIAL_LEN;
+pub use error::{FailureKind, HandshakeError, MechanismCommand};
 pub use peer::Peer;
+
+use std::fmt;
 
 use crate::SocketType;
 use crate::frame;
-use crate::mechanism::Mechanism;
+use crate::mechanism::{Mechanism, Security, Step};
 use crate::metadata::{IDENTITY, MetadataError, SOCKET_TYPE, encode_property};
+use crate::zap::{Zap, ZapReply, ZapRequest, ZapStatus};
 use greeting::{Event, Greeting};
 use reader::{Expect, FrameReader};
+use zeroize::{Zeroize, Zeroizing};
 
 /// The longest routing id in bytes.
 pub const MAX_ROUTING_ID_LEN: usize = 255;
 
 /// A sane bound for [`HandshakeConfig::max_command_size`] where the application sets none: 64 KiB.
 pub const DEFAULT_MAX_COMMAND_SIZE: u64 = 64 * 1024;
+
+/// Room for a greeting and a HELLO with the longest credentials: growing leaves copies behind.
+const ROOM: usize = 64 + 544;
 
 /// The version announced: 3.1.
 const OUR_MAJOR: u8 = 3;
@@ -57,9 +71,11 @@ pub struct HandshakeConfig {
     /// The longest command accepted during the handshake, in bytes of body. Usually
     /// [`DEFAULT_MAX_COMMAND_SIZE`]; a READY alone takes some 50 bytes.
     pub max_command_size: u64,
-    /// Whether we are the server for mechanisms that tell server and client apart. NULL does not, and
-    /// always announces zero, as 37/ZMTP demands.
-    pub as_server: bool,
+    /// The mechanism, with our role in it. A peer without the same is refused, and so is one that speaks
+    /// ZMTP 2.0 or 1.0 unless this is NULL and nobody decides about peers.
+    pub security: Security,
+    /// Whether a ZAP handler decides about peers. Clients ask nobody; PLAIN servers always.
+    pub zap: Zap,
 }
 
 /// How frames are delimited on a connection.
@@ -83,27 +99,51 @@ pub enum Stage {
 }
 
 /// One side of a handshake. See the module's description.
-#[derive(Debug)]
 pub struct Handshake {
     socket_type: SocketType,
     routing_id: Vec<u8>,
     max_command_size: u64,
     mechanism: Mechanism,
+    as_server: bool,
+    zap: Zap,
+    /// Whether peers that know no security are refused.
+    secured: bool,
+    question: Question,
     state: State,
-    out: Vec<u8>,
+    /// May hold a password.
+    out: Zeroizing<Vec<u8>>,
     /// How much of `out` has been written.
     written: usize,
 }
 
-#[derive(Debug)]
 enum State {
     Greeting(Greeting),
     /// The peer is older than 3.0, and all but its routing id is known.
     RoutingId(FrameReader, Peer),
     /// All but what the metadata says is known.
     Mechanism(FrameReader, Peer),
+    /// The peer is to wait for the handler's verdict, in silence.
+    Verdict(Peer),
+    /// The peer has done its part, and what it sends from here on is traffic; the verdict is awaited.
+    Held(Peer),
     Done(Peer),
     Failed(HandshakeError, Stage),
+}
+
+/// How far the ZAP handler has been asked.
+#[derive(Debug)]
+enum Question {
+    /// Not at all, or it has answered.
+    None,
+    Ready(ZapRequest),
+    Asked,
+}
+
+/// Its buffers, where a password may be, are not shown.
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake").field("stage", &self.stage()).finish_non_exhaustive()
+    }
 }
 
 impl Handshake {
@@ -112,19 +152,33 @@ impl Handshake {
     /// A configuration that cannot be sent makes the first [`Handshake::input`] fail and leaves
     /// nothing to write.
     pub fn new(config: HandshakeConfig) -> Self {
-        let mut out = Vec::new();
-        let (metadata, state) = match own_metadata(&config) {
-            Ok(metadata) => {
+        let as_server = config.security.is_server();
+        let zap = match config.security {
+            // 24/PLAIN leaves the decision to ZAP.
+            Security::PlainServer => Zap::Required,
+            Security::PlainClient(_) => Zap::Never,
+            _ => config.zap,
+        };
+        let secured = config.security != Security::Null || config.zap != Zap::Never;
+        let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
+        let mechanism =
+            own_metadata(&config).and_then(|metadata| Mechanism::new(config.security, metadata, zap));
+        let (mechanism, state) = match mechanism {
+            Ok(mechanism) => {
                 push_signature(&mut out, config.routing_id.len());
-                (metadata, State::Greeting(Greeting::new()))
+                (mechanism, State::Greeting(Greeting::new()))
             }
-            Err(error) => (Vec::new(), State::Failed(error, Stage::Greeting)),
+            Err(error) => (Mechanism::unused(), State::Failed(error, Stage::Greeting)),
         };
         Self {
             socket_type: config.socket_type,
             routing_id: config.routing_id,
             max_command_size: config.max_command_size,
-            mechanism: Mechanism::null(metadata),
+            mechanism,
+            as_server,
+            zap,
+            secured,
+            question: Question::None,
             state,
             out,
             written: 0,
@@ -140,13 +194,15 @@ impl Handshake {
     pub fn advance_output(&mut self, n: usize) {
         self.written = self.written.saturating_add(n).min(self.out.len());
         if self.written == self.out.len() {
-            self.out.clear();
+            // Also overwrites a password.
+            self.out.zeroize();
             self.written = 0;
         }
     }
 
     /// Takes bytes received, any number of them, and returns how many belong to the handshake. That
-    /// is all of them, unless the handshake is complete: the rest is then the first traffic.
+    /// is all of them, unless the peer has done its part: the rest is then the first traffic. It is
+    /// for the caller to keep while [`Handshake::wants_input`] says that a verdict is still awaited.
     ///
     /// # Errors
     ///
@@ -162,12 +218,100 @@ impl Handshake {
                         None => return Ok(consumed),
                     }
                 }
-                Err(error) => {
-                    self.state = State::Failed(error.clone(), self.stage());
-                    return Err(error);
-                }
+                Err(error) => return Err(self.fail(error)),
             }
         }
+    }
+
+    /// Whether more input is of use. Not once the peer has done its part: what it sends then is
+    /// traffic, which is best left in the kernel while the verdict is awaited.
+    pub fn wants_input(&self) -> bool {
+        !matches!(self.state, State::Held(_) | State::Done(_) | State::Failed(..))
+    }
+
+    /// The question for the ZAP handler, once, when there is one. It is followed by
+    /// [`Handshake::zap_reply`] or [`Handshake::zap_unavailable`]; until then nothing of the peer's is
+    /// delivered and the peer is not told that it is welcome.
+    pub fn zap_request(&mut self) -> Option<ZapRequest> {
+        match std::mem::replace(&mut self.question, Question::None) {
+            Question::Ready(request) => {
+                self.question = Question::Asked;
+                Some(request)
+            }
+            other => {
+                self.question = other;
+                None
+            }
+        }
+    }
+
+    /// The handler's answer. There may be more to write then, even if the peer is refused; and
+    /// [`Handshake::input`] may take more of what it left. No effect unless asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::Denied`] unless the status is success; what the mechanism then finds wrong
+    /// with the peer.
+    pub fn zap_reply(&mut self, reply: ZapReply) -> Result<(), HandshakeError> {
+        if !matches!(self.question, Question::Asked) {
+            return Ok(());
+        }
+        self.question = Question::None;
+        if reply.status != ZapStatus::Success {
+            Mechanism::denied(reply.status, &mut self.out);
+            return Err(self.fail(HandshakeError::Denied { status: reply.status }));
+        }
+        self.admit(reply.into_properties())
+    }
+
+    /// There is no handler to ask: without one the peer is welcome or not, as [`Zap`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::NoZapHandler`]; what the mechanism then finds wrong with the peer.
+    pub fn zap_unavailable(&mut self) -> Result<(), HandshakeError> {
+        if !matches!(self.question, Question::Asked) {
+            return Ok(());
+        }
+        self.question = Question::None;
+        if self.zap == Zap::Required {
+            return Err(self.fail(HandshakeError::NoZapHandler));
+        }
+        self.admit(Vec::new())
+    }
+
+    /// The peer is welcome.
+    fn admit(&mut self, properties: Vec<(String, Vec<u8>)>) -> Result<(), HandshakeError> {
+        let step = match self.mechanism.authorized(&mut self.out) {
+            Ok(step) => step,
+            Err(error) => return Err(self.fail(error)),
+        };
+        let next = match &mut self.state {
+            // The peer goes on in its own time.
+            State::Mechanism(_, peer) => {
+                peer.zap_properties = properties;
+                return Ok(());
+            }
+            State::Held(peer) => Ok(State::Done(Peer { zap_properties: properties, ..peer.clone() })),
+            State::Verdict(peer) => {
+                let peer = Peer { zap_properties: properties, ..peer.clone() };
+                self.after(step, peer)
+            }
+            _ => return Ok(()),
+        };
+        match next {
+            Ok(state) => {
+                self.state = state;
+                Ok(())
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    fn fail(&mut self, error: HandshakeError) -> HandshakeError {
+        self.state = State::Failed(error.clone(), self.stage());
+        self.question = Question::None;
+        error
     }
 
     /// The peer, once the handshake is complete. Nothing more will be queued then, but
@@ -191,7 +335,9 @@ impl Handshake {
     pub fn stage(&self) -> Stage {
         match &self.state {
             State::Greeting(_) => Stage::Greeting,
-            State::RoutingId(..) | State::Mechanism(..) => Stage::Mechanism,
+            State::RoutingId(..) | State::Mechanism(..) | State::Verdict(_) | State::Held(_) => {
+                Stage::Mechanism
+            }
             State::Done(_) => Stage::Done,
             State::Failed(_, stage) => *stage,
         }
@@ -213,14 +359,44 @@ impl Handshake {
                 let Some(command) = reader.body()? else {
                     return Ok((n, None));
                 };
-                let metadata = self.mechanism.process(command)?;
-                let mut peer = peer.clone();
-                peer.set_metadata(self.socket_type, metadata)?;
-                Ok((n, Some(State::Done(peer))))
+                let step = self.mechanism.process(command, &mut self.out)?;
+                let peer = peer.clone();
+                Ok((n, Some(self.after(step, peer)?)))
             }
-            State::Done(_) => Ok((0, None)),
+            State::Verdict(_) if !bytes.is_empty() => Err(HandshakeError::EarlyInput),
+            State::Verdict(_) | State::Held(_) | State::Done(_) => Ok((0, None)),
             State::Failed(error, _) => Err(error.clone()),
         }
+    }
+
+    /// The state that a mechanism's step leads to.
+    fn after(&mut self, step: Step, mut peer: Peer) -> Result<State, HandshakeError> {
+        Ok(match step {
+            Step::Continue => State::Mechanism(self.command_reader(), peer),
+            Step::AwaitZap(request) => {
+                self.question = Question::Ready(request);
+                State::Verdict(peer)
+            }
+            Step::Done(metadata) => {
+                peer.set_metadata(self.socket_type, &metadata)?;
+                match self.question {
+                    Question::None => State::Done(peer),
+                    Question::Ready(_) | Question::Asked => State::Held(peer),
+                }
+            }
+        })
+    }
+
+    /// Begins the mechanism with a peer of this version.
+    fn begin_mechanism(&mut self, version: (u8, u8)) -> State {
+        if let Some(request) = self.mechanism.start(&mut self.out) {
+            self.question = Question::Ready(request);
+        }
+        State::Mechanism(self.command_reader(), Peer::new(Framing::V2, version))
+    }
+
+    fn command_reader(&self) -> FrameReader {
+        FrameReader::new(Framing::V2, Expect::Command, self.max_command_size)
     }
 
     fn greet(&mut self, bytes: &[u8]) -> Result<(usize, Option<State>), HandshakeError> {
@@ -239,14 +415,21 @@ impl Handshake {
                     self.out.push(OUR_MAJOR);
                     continue;
                 }
+                Event::OldRevision { revision } if self.secured => {
+                    let version = old_version(revision);
+                    return Err(HandshakeError::InsecureVersion { version });
+                }
                 Event::OldRevision { revision } => {
                     push_old_greeting(&mut self.out, self.socket_type);
                     push_routing_id(&mut self.out, old_framing(revision), &self.routing_id);
                     continue;
                 }
                 Event::NewRevision => {
-                    push_new_greeting(&mut self.out, &self.mechanism);
+                    push_new_greeting(&mut self.out, &self.mechanism, self.as_server);
                     continue;
+                }
+                Event::Unversioned if self.secured => {
+                    return Err(HandshakeError::InsecureVersion { version: (1, 0) });
                 }
                 Event::Unversioned => {
                     let mut reader = routing_id_reader(Framing::V1);
@@ -257,20 +440,22 @@ impl Handshake {
                 }
                 Event::OldComplete { revision, socket_type: number } => {
                     let framing = old_framing(revision);
-                    let version = if revision == 0 { (1, 0) } else { (2, 0) };
-                    let mut peer = Peer::new(framing, version);
+                    let mut peer = Peer::new(framing, old_version(revision));
                     let socket_type = SocketType::from_i32(i32::from(number))
                         .ok_or(HandshakeError::UnknownSocketTypeNumber { number })?;
                     peer.set_socket_type(self.socket_type, socket_type)?;
                     State::RoutingId(routing_id_reader(framing), peer)
                 }
-                Event::NewComplete { version, mechanism } => {
+                Event::NewComplete { version, mechanism, as_server } => {
                     if mechanism != self.mechanism.name() {
                         return Err(HandshakeError::MechanismMismatch { peer: mechanism });
                     }
-                    self.mechanism.start(&mut self.out);
-                    let reader = FrameReader::new(Framing::V2, Expect::Command, self.max_command_size);
-                    State::Mechanism(reader, Peer::new(Framing::V2, version))
+                    // Two clients are told apart by their first commands: libzmq's servers announce
+                    // themselves as clients.
+                    if as_server && self.as_server {
+                        return Err(HandshakeError::RoleMismatch);
+                    }
+                    self.begin_mechanism(version)
                 }
             };
             return Ok((taken, Some(next)));
@@ -322,11 +507,12 @@ fn push_old_greeting(out: &mut Vec<u8>, socket_type: SocketType) {
 }
 
 /// The rest of our greeting to a peer of 3.0 or later, after our major version.
-fn push_new_greeting(out: &mut Vec<u8>, mechanism: &Mechanism) {
+fn push_new_greeting(out: &mut Vec<u8>, mechanism: &Mechanism, as_server: bool) {
     out.push(OUR_MINOR);
     out.extend_from_slice(&mechanism.name());
     // as-server, which is zero for NULL, and 31 bytes of filler.
-    out.extend_from_slice(&[0; 32]);
+    out.push(u8::from(as_server));
+    out.extend_from_slice(&[0; 31]);
 }
 
 fn push_routing_id(out: &mut Vec<u8>, framing: Framing, routing_id: &[u8]) {
@@ -348,6 +534,11 @@ fn push_routing_id(out: &mut Vec<u8>, framing: Framing, routing_id: &[u8]) {
 
 fn routing_id_reader(framing: Framing) -> FrameReader {
     FrameReader::new(framing, Expect::RoutingId, MAX_ROUTING_ID_LEN as u64)
+}
+
+/// The version of a peer with this revision, below 3.
+fn old_version(revision: u8) -> (u8, u8) {
+    if revision == 0 { (1, 0) } else { (2, 0) }
 }
 
 /// The framing of a peer with this revision, below 3. Revision 0 is that of development versions of

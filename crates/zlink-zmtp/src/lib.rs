@@ -4,6 +4,7 @@
 //! the connection moves them. The modules, in the order in which a connection meets them:
 //!
 //! * [`handshake`]: greeting, version negotiation and security mechanism, up to the first message;
+//! * [`zap`]: the question to whoever decides about peers, and the answer;
 //! * [`frame`]: the header before every message part and command afterwards;
 //! * [`command`] and [`metadata`]: what a command frame carries;
 //! * [`heartbeat`]: when to send a PING and when to give a silent peer up;
@@ -13,8 +14,8 @@
 //! Nothing here trusts the peer: every byte sequence, cut anywhere, gives the same result or an
 //! error, and memory grows with the bytes received, never with a length announced.
 //!
-//! Sources: 37/ZMTP (3.1), 23/ZMTP (3.0), 15/ZMTP (2.0), 13/ZMTP (1.0), 45/ZWS, and libzmq 4.3.5 where they
-//! are silent.
+//! Sources: 37/ZMTP (3.1), 23/ZMTP (3.0), 15/ZMTP (2.0), 13/ZMTP (1.0), 24/PLAIN, 27/ZAP, 45/ZWS, and libzmq
+//! 4.3.5 where they are silent.
 
 #![forbid(unsafe_code)]
 
@@ -25,8 +26,11 @@ pub mod heartbeat;
 mod mechanism;
 pub mod metadata;
 pub mod socket_type;
+pub mod zap;
 pub mod zws;
 
 pub use handshake::{Framing, Handshake, HandshakeConfig, HandshakeError, Peer, Stage};
 pub use heartbeat::{Heartbeat, HeartbeatAction};
+pub use mechanism::{PlainCredentials, Security};
 pub use socket_type::SocketType;
+pub use zap::{Zap, ZapReply, ZapRequest};

@@ -1,46 +1,137 @@
 //! Security mechanisms: what happens between the greeting and the first message.
 //!
-//! [`crate::handshake`] frames and unframes; a mechanism sends and judges commands, and ends with the
-//! peer's metadata.
+//! [`crate::handshake`] frames and unframes; a mechanism sends and judges commands, says when a ZAP
+//! handler is to be asked, and ends with the peer's metadata.
 
 mod null;
+pub mod plain;
 
+use crate::command;
 use crate::handshake::HandshakeError;
+use crate::zap::{Zap, ZapRequest, ZapStatus};
 use null::Null;
+pub use plain::PlainCredentials;
+use plain::{PlainClient, PlainServer};
 
 /// Length in bytes of the mechanism's name in the greeting.
 pub(crate) const NAME_LEN: usize = 20;
+
+/// How a socket's connections are secured: the mechanism, our role in it, and our secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Security {
+    /// Not at all. A ZAP handler may decide by the peer's address.
+    #[default]
+    Null,
+    /// 24/PLAIN as server: a ZAP handler decides by username and password.
+    PlainServer,
+    /// 24/PLAIN as client.
+    PlainClient(PlainCredentials),
+}
+
+impl Security {
+    /// Whether we are the server. NULL has no roles.
+    pub const fn is_server(&self) -> bool {
+        match self {
+            Self::PlainServer => true,
+            Self::Null | Self::PlainClient(_) => false,
+        }
+    }
+}
+
+/// What a mechanism wants next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The peer's next command.
+    Continue,
+    /// A handler's verdict on the peer, which has to be silent until then.
+    AwaitZap(ZapRequest),
+    /// Nothing more: this is the peer's metadata, not yet decoded.
+    Done(Vec<u8>),
+}
 
 /// The mechanism of one connection, with its progress.
 #[derive(Debug)]
 pub(crate) enum Mechanism {
     Null(Null),
+    PlainServer(PlainServer),
+    PlainClient(PlainClient),
 }
 
 impl Mechanism {
-    /// NULL, announcing this encoded metadata.
-    pub(crate) fn null(metadata: Vec<u8>) -> Self {
-        Self::Null(Null::new(metadata))
+    /// Announces this encoded metadata.
+    ///
+    /// # Errors
+    ///
+    /// If `security` cannot be used: [`HandshakeError::LocalCredentialTooLong`].
+    pub(crate) fn new(security: Security, metadata: Vec<u8>, zap: Zap) -> Result<Self, HandshakeError> {
+        Ok(match security {
+            Security::Null => Self::Null(Null::new(metadata, zap)),
+            Security::PlainServer => Self::PlainServer(PlainServer::new(metadata)),
+            Security::PlainClient(credentials) => Self::PlainClient(PlainClient::new(metadata, credentials)?),
+        })
+    }
+
+    /// Stands in where the handshake has failed before it began.
+    pub(crate) fn unused() -> Self {
+        Self::Null(Null::new(Vec::new(), Zap::Never))
     }
 
     /// The name in the greeting, padded with zeros.
     pub(crate) fn name(&self) -> [u8; NAME_LEN] {
         match self {
             Self::Null(_) => *b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            Self::PlainServer(_) | Self::PlainClient(_) => *b"PLAIN\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
         }
     }
 
-    /// Appends the command frames this side sends without waiting for the peer.
-    pub(crate) fn start(&mut self, out: &mut Vec<u8>) {
+    /// Begins, after the greeting: appends the command frames this side sends without waiting for the
+    /// peer. If a handler is to be asked already, the peer need not be silent meanwhile.
+    pub(crate) fn start(&mut self, out: &mut Vec<u8>) -> Option<ZapRequest> {
         match self {
             Self::Null(null) => null.start(out),
+            Self::PlainServer(_) => None,
+            Self::PlainClient(client) => {
+                client.start(out);
+                None
+            }
         }
     }
 
-    /// Takes the body of the peer's command and returns the peer's metadata.
-    pub(crate) fn process<'a>(&mut self, command: &'a [u8]) -> Result<&'a [u8], HandshakeError> {
+    /// Takes the body of the peer's command; appends what answers it.
+    pub(crate) fn process(&mut self, body: &[u8], out: &mut Vec<u8>) -> Result<Step, HandshakeError> {
         match self {
-            Self::Null(null) => null.process(command),
+            Self::Null(null) => null.process(body),
+            Self::PlainServer(server) => server.process(body, out),
+            Self::PlainClient(client) => client.process(body, out),
         }
+    }
+
+    /// The handler admits the peer, or there is none and none is needed.
+    pub(crate) fn authorized(&mut self, out: &mut Vec<u8>) -> Result<Step, HandshakeError> {
+        match self {
+            Self::Null(null) => null.authorized(out),
+            Self::PlainServer(server) => server.authorized(out),
+            // A client asks nobody.
+            Self::PlainClient(_) => {}
+        }
+        Ok(Step::Continue)
+    }
+
+    /// The handler refuses the peer: appends what tells it so. Nothing for a temporary failure: the
+    /// peer is to try again.
+    pub(crate) fn denied(status: ZapStatus, out: &mut Vec<u8>) {
+        if status != ZapStatus::TemporaryError {
+            // Three digits: nothing to be too long.
+            let _ = command::encode_error(out, status.text());
+        }
+    }
+}
+
+/// A command that has no place where it came.
+fn unexpected(body: &[u8]) -> HandshakeError {
+    match command::split_name(body) {
+        Ok((name, _)) => HandshakeError::UnexpectedCommand { name: name.to_vec() },
+        Err(error) => error.into(),
     }
 }

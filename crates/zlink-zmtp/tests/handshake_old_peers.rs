@@ -18,6 +18,7 @@ fn peer(framing: Framing, version: (u8, u8), socket_type: Option<SocketType>, id
         socket_type,
         routing_id: id.to_vec(),
         metadata: vec![],
+        zap_properties: vec![],
         heartbeats: false,
         subscribe_commands: false,
     }

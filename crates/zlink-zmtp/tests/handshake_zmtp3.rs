@@ -31,6 +31,7 @@ fn worked_example_of_rfc_37_completes_however_it_is_cut() {
             socket_type: Some(SocketType::Router),
             routing_id: vec![],
             metadata: vec![("Socket-Type".into(), b"ROUTER".to_vec())],
+            zap_properties: vec![],
             heartbeats: true,
             subscribe_commands: true,
         }

@@ -7,12 +7,18 @@ use crate::command::CommandError;
 use crate::frame::FrameError;
 use crate::mechanism::NAME_LEN;
 use crate::metadata::MetadataError;
+use crate::zap::{ZapError, ZapStatus};
 
 // The `ZMQ_PROTOCOL_ERROR_ZMTP_*` values of zmq.h, carried by ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL.
 const UNSPECIFIED: i32 = 0x1000_0000;
 const UNEXPECTED_COMMAND: i32 = 0x1000_0001;
 const MALFORMED_COMMAND_UNSPECIFIED: i32 = 0x1000_0011;
+const MALFORMED_COMMAND_MESSAGE: i32 = 0x1000_0012;
+const MALFORMED_COMMAND_HELLO: i32 = 0x1000_0013;
+const MALFORMED_COMMAND_INITIATE: i32 = 0x1000_0014;
 const MALFORMED_COMMAND_ERROR: i32 = 0x1000_0015;
+const MALFORMED_COMMAND_READY: i32 = 0x1000_0016;
+const MALFORMED_COMMAND_WELCOME: i32 = 0x1000_0017;
 const INVALID_METADATA: i32 = 0x1000_0018;
 const MECHANISM_MISMATCH: i32 = 0x1100_0002;
 
@@ -37,6 +43,10 @@ pub enum HandshakeError {
         /// Its name, 1 to 255 bytes.
         name: Vec<u8>,
     },
+    /// A command of the mechanism breaks its grammar.
+    MalformedMechanismCommand(MechanismCommand),
+    /// The peer sent something before it was told that it is welcome.
+    EarlyInput,
     /// The peer's metadata is malformed.
     Metadata(MetadataError),
     /// The peer's metadata has no `Socket-Type`.
@@ -68,6 +78,22 @@ pub enum HandshakeError {
         /// The mechanism field of the peer's greeting, zero-padded.
         peer: [u8; NAME_LEN],
     },
+    /// The peer wants to be the server, as we do.
+    RoleMismatch,
+    /// The peer's version knows no security, and ours demands it.
+    InsecureVersion {
+        /// The version, (1, 0) or (2, 0).
+        version: (u8, u8),
+    },
+    /// The ZAP handler refused the peer.
+    Denied {
+        /// What it gave, anything but success.
+        status: ZapStatus,
+    },
+    /// The ZAP handler's reply is malformed.
+    Zap(ZapError),
+    /// There is no ZAP handler, and without one nobody is welcome.
+    NoZapHandler,
     /// The peer sent ERROR with this reason, 0 to 255 bytes.
     PeerError(Vec<u8>),
     /// Our own routing id exceeds 255 bytes.
@@ -77,6 +103,40 @@ pub enum HandshakeError {
     },
     /// Our own extra properties cannot be sent.
     LocalMetadata(MetadataError),
+    /// Our own username or password exceeds 255 bytes.
+    LocalCredentialTooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+}
+
+/// A command with a grammar of its mechanism's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MechanismCommand {
+    /// The client's first.
+    Hello,
+    /// The server's answer to it.
+    Welcome,
+    /// The client's second.
+    Initiate,
+    /// The server's answer to it.
+    Ready,
+    /// A message within a command.
+    Message,
+}
+
+impl MechanismCommand {
+    /// Its name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hello => "HELLO",
+            Self::Welcome => "WELCOME",
+            Self::Initiate => "INITIATE",
+            Self::Ready => "READY",
+            Self::Message => "MESSAGE",
+        }
+    }
 }
 
 /// Who is at fault when a handshake fails.
@@ -89,6 +149,12 @@ pub enum FailureKind {
     MechanismMismatch,
     /// The peer refused us with an ERROR command.
     PeerRejected,
+    /// A ZAP handler refused the peer.
+    Denied,
+    /// A ZAP handler broke its protocol.
+    Zap,
+    /// A ZAP handler is needed and not there.
+    NoZapHandler,
     /// Our own configuration cannot be sent.
     Configuration,
 }
@@ -99,8 +165,17 @@ impl HandshakeError {
         match self {
             Self::MechanismMismatch { .. } => FailureKind::MechanismMismatch,
             Self::PeerError(_) => FailureKind::PeerRejected,
-            Self::LocalRoutingIdTooLong { .. } | Self::LocalMetadata(_) => FailureKind::Configuration,
+            Self::Denied { .. } => FailureKind::Denied,
+            Self::Zap(_) => FailureKind::Zap,
+            Self::NoZapHandler => FailureKind::NoZapHandler,
+            Self::LocalRoutingIdTooLong { .. }
+            | Self::LocalMetadata(_)
+            | Self::LocalCredentialTooLong { .. } => FailureKind::Configuration,
             Self::Frame(_)
+            | Self::MalformedMechanismCommand(_)
+            | Self::EarlyInput
+            | Self::RoleMismatch
+            | Self::InsecureVersion { .. }
             | Self::RoutingIdFlags { .. }
             | Self::MessageBeforeReady
             | Self::MalformedCommand(_)
@@ -119,9 +194,22 @@ impl HandshakeError {
         match self {
             Self::Frame(_)
             | Self::RoutingIdFlags { .. }
+            | Self::EarlyInput
+            | Self::InsecureVersion { .. }
+            | Self::Denied { .. }
+            | Self::NoZapHandler
             | Self::PeerError(_)
             | Self::LocalRoutingIdTooLong { .. }
-            | Self::LocalMetadata(_) => UNSPECIFIED,
+            | Self::LocalMetadata(_)
+            | Self::LocalCredentialTooLong { .. } => UNSPECIFIED,
+            Self::MalformedMechanismCommand(command) => match command {
+                MechanismCommand::Hello => MALFORMED_COMMAND_HELLO,
+                MechanismCommand::Welcome => MALFORMED_COMMAND_WELCOME,
+                MechanismCommand::Initiate => MALFORMED_COMMAND_INITIATE,
+                MechanismCommand::Ready => MALFORMED_COMMAND_READY,
+                MechanismCommand::Message => MALFORMED_COMMAND_MESSAGE,
+            },
+            Self::Zap(error) => error.protocol_error_code(),
             Self::MessageBeforeReady | Self::UnexpectedCommand { .. } => UNEXPECTED_COMMAND,
             Self::MalformedCommand(CommandError::ErrorReasonLength) => MALFORMED_COMMAND_ERROR,
             Self::MalformedCommand(_) => MALFORMED_COMMAND_UNSPECIFIED,
@@ -131,30 +219,33 @@ impl HandshakeError {
             | Self::UnknownSocketTypeNumber { .. }
             | Self::IncompatibleSocketType { .. }
             | Self::RoutingIdTooLong { .. } => INVALID_METADATA,
-            Self::MechanismMismatch { .. } => MECHANISM_MISMATCH,
+            Self::MechanismMismatch { .. } | Self::RoleMismatch => MECHANISM_MISMATCH,
         }
     }
 
-    /// The status a ZAP handler on the peer's side gave, if the peer's ERROR carries one: 300, 400 or
-    /// 500. It is the value of `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
+    /// The status that a ZAP handler gave: ours, or one on the peer's side if the peer's ERROR carries one:
+    /// 300, 400 or 500. It is the value of `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
     ///
     /// Source: 27/ZAP; libzmq sends the status as the ERROR's reason.
     pub fn auth_status(&self) -> Option<u16> {
-        match self {
-            Self::PeerError(reason) => match reason.as_slice() {
-                b"300" => Some(300),
-                b"400" => Some(400),
-                b"500" => Some(500),
-                _ => None,
-            },
+        let status = match self {
+            Self::Denied { status } => Some(*status),
+            Self::PeerError(reason) => ZapStatus::from_text(reason),
             _ => None,
-        }
+        };
+        status.filter(|status| *status != ZapStatus::Success).map(ZapStatus::code)
     }
 }
 
 impl From<FrameError> for HandshakeError {
     fn from(e: FrameError) -> Self {
         Self::Frame(e)
+    }
+}
+
+impl From<ZapError> for HandshakeError {
+    fn from(e: ZapError) -> Self {
+        Self::Zap(e)
     }
 }
 
@@ -194,6 +285,19 @@ impl fmt::Display for HandshakeError {
                 let name = peer.split(|b| *b == 0).next().unwrap_or_default();
                 write!(f, "peer uses security mechanism \"{}\", not ours", name.escape_ascii())
             }
+            Self::MalformedMechanismCommand(command) => {
+                write!(f, "malformed {} command", command.as_str())
+            }
+            Self::EarlyInput => f.write_str("peer went on before it was told that it is welcome"),
+            Self::RoleMismatch => f.write_str("both sides are configured as the security server"),
+            Self::InsecureVersion { version: (major, minor) } => {
+                write!(f, "peer speaks ZMTP {major}.{minor}, which has no security")
+            }
+            Self::Denied { status } => {
+                write!(f, "the ZAP handler refused the peer with status {}", status.code())
+            }
+            Self::Zap(e) => e.fmt(f),
+            Self::NoZapHandler => f.write_str("there is no ZAP handler"),
             Self::PeerError(reason) => {
                 write!(f, "peer refused the handshake: \"{}\"", reason.escape_ascii())
             }
@@ -201,6 +305,9 @@ impl fmt::Display for HandshakeError {
                 write!(f, "own routing id of {len} bytes exceeds the limit of 255")
             }
             Self::LocalMetadata(e) => write!(f, "own metadata: {e}"),
+            Self::LocalCredentialTooLong { len } => {
+                write!(f, "own username or password of {len} bytes exceeds the limit of 255")
+            }
         }
     }
 }
@@ -211,6 +318,7 @@ impl std::error::Error for HandshakeError {
             Self::Frame(e) => Some(e),
             Self::MalformedCommand(e) => Some(e),
             Self::Metadata(e) | Self::LocalMetadata(e) => Some(e),
+            Self::Zap(e) => Some(e),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ const LEN_2_0: usize = 12;
 const LEN_3: usize = 64;
 
 const REVISION: usize = 10;
+const AS_SERVER: usize = 32;
 /// In a ZMTP 2.0 greeting, which ends here.
 const SOCKET_TYPE: usize = 11;
 /// From ZMTP 3.0 on.
@@ -30,7 +31,7 @@ pub(super) enum Event {
     /// The greeting of a peer older than 3.0 is complete.
     OldComplete { revision: u8, socket_type: u8 },
     /// The greeting of a peer of 3.0 or later is complete.
-    NewComplete { version: (u8, u8), mechanism: [u8; NAME_LEN] },
+    NewComplete { version: (u8, u8), mechanism: [u8; NAME_LEN], as_server: bool },
 }
 
 #[derive(Debug)]
@@ -70,8 +71,8 @@ impl Greeting {
         }
     }
 
-    /// What there is to tell at length `wanted`, and where to stop next. The padding, `as-server` and
-    /// the filler have no significance.
+    /// What there is to tell at length `wanted`, and where to stop next. The padding and the filler
+    /// have no significance.
     fn event(&mut self) -> Event {
         let revision = self.bytes[REVISION];
         // The tenth byte is 0x7f in a signature. In a frame header it is the flags byte, and even.
@@ -82,7 +83,8 @@ impl Greeting {
                 mechanism.copy_from_slice(&self.bytes[MECHANISM..MECHANISM + NAME_LEN]);
                 // Whatever comes after 3.1 must accept 3.1.
                 let version = if (revision, self.bytes[MINOR]) == (3, 0) { (3, 0) } else { (3, 1) };
-                Event::NewComplete { version, mechanism }
+                let as_server = self.bytes[AS_SERVER] == 1;
+                Event::NewComplete { version, mechanism, as_server }
             }
             LEN_2_0 => Event::OldComplete { revision, socket_type: self.bytes[SOCKET_TYPE] },
             // Revision 2 was never released; 37/ZMTP counts it as ZMTP 2.0.

@@ -21,6 +21,8 @@ pub struct Peer {
     /// All properties of the peer's metadata, `Socket-Type` and `Identity` included, in the order
     /// received. Empty before 3.0.
     pub metadata: Vec<(String, Vec<u8>)>,
+    /// `User-Id` and whatever else a ZAP handler told of the peer. Empty if none was asked.
+    pub zap_properties: Vec<(String, Vec<u8>)>,
     /// Whether the peer answers PING: from 3.0 on.
     pub heartbeats: bool,
     /// Whether SUBSCRIBE and CANCEL go as commands, from 3.1 on, or as messages that begin with 1 or 0.
@@ -35,6 +37,7 @@ impl Peer {
             socket_type: None,
             routing_id: Vec::new(),
             metadata: Vec::new(),
+            zap_properties: Vec::new(),
             heartbeats: version >= (3, 0),
             subscribe_commands: version >= (3, 1),
         }

@@ -1,5 +1,7 @@
 //! Gathers one frame of the handshake, whichever way its bytes are cut.
 
+use zeroize::Zeroizing;
+
 use super::{Framing, HandshakeError};
 use crate::frame::{self, FLAG_COMMAND, FLAG_MORE, FrameHeader};
 
@@ -12,18 +14,22 @@ pub(super) enum Expect {
     Command,
 }
 
+const ROOM: usize = 544;
+
 #[derive(Debug)]
 pub(super) struct FrameReader {
     framing: Framing,
     expect: Expect,
     max_body: u64,
-    /// The frame so far. Grows with what arrives, not with the length the header announces.
-    buf: Vec<u8>,
+    /// The frame so far. Grows with what arrives, not with the length the header announces. May hold a
+    /// password.
+    buf: Zeroizing<Vec<u8>>,
 }
 
 impl FrameReader {
     pub(super) fn new(framing: Framing, expect: Expect, max_body: u64) -> Self {
-        Self { framing, expect, max_body, buf: Vec::new() }
+        // Room for a HELLO with the longest credentials: growing leaves copies behind.
+        Self { framing, expect, max_body, buf: Zeroizing::new(Vec::with_capacity(ROOM)) }
     }
 
     /// Takes bytes from the front of `bytes`, never beyond the frame's end, and says how many.

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // Each test binary uses its part.
 
 use zlink_zmtp::handshake::DEFAULT_MAX_COMMAND_SIZE;
-use zlink_zmtp::{Handshake, HandshakeConfig, HandshakeError, Peer, SocketType, Stage};
+use zlink_zmtp::{Handshake, HandshakeConfig, HandshakeError, Peer, Security, SocketType, Stage, Zap};
 
 pub fn config(socket_type: SocketType) -> HandshakeConfig {
     with_id(socket_type, b"")
@@ -15,7 +15,8 @@ pub fn with_id(socket_type: SocketType, routing_id: &[u8]) -> HandshakeConfig {
         routing_id: routing_id.to_vec(),
         metadata: Vec::new(),
         max_command_size: DEFAULT_MAX_COMMAND_SIZE,
-        as_server: false,
+        security: Security::Null,
+        zap: Zap::Never,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zlink_pipe::{Queue, QueueConfig};
 use zlink_zmtp::handshake::DEFAULT_MAX_COMMAND_SIZE;
-use zlink_zmtp::{HandshakeConfig, SocketType};
+use zlink_zmtp::{HandshakeConfig, Security, SocketType, Zap};
 
 use super::direct::is_enabled;
 use super::{Core, Socket, linger_time};
@@ -374,7 +374,8 @@ impl Socket {
                 routing_id: options.routing_id.clone(),
                 metadata: options.metadata.iter().map(|(name, value)| (text(name), value.clone())).collect(),
                 max_command_size: DEFAULT_MAX_COMMAND_SIZE,
-                as_server: false,
+                security: Security::Null,
+                zap: Zap::Never,
             },
             handshake_timeout: some_millis(options.handshake_interval),
             connect_timeout: some_millis(options.connect_timeout),

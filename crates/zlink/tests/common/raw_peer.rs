@@ -9,7 +9,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, sockopt};
 use zlink_zmtp::handshake::DEFAULT_MAX_COMMAND_SIZE;
-use zlink_zmtp::{Handshake, HandshakeConfig, SocketType};
+use zlink_zmtp::{Handshake, HandshakeConfig, Security, SocketType, Zap};
 
 use super::{GUARD, Transport};
 
@@ -209,7 +209,8 @@ impl RawPeer {
             routing_id: Vec::new(),
             metadata: Vec::new(),
             max_command_size: DEFAULT_MAX_COMMAND_SIZE,
-            as_server: false,
+            security: Security::Null,
+            zap: Zap::Never,
         });
         loop {
             let n = handshake.output().len();

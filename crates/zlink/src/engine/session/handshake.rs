@@ -89,8 +89,11 @@ impl Session {
         let (kind, value) = match error {
             ShakeError::Os(errno) => (EventKind::HandshakeFailedNoDetail, errno.raw_os_error()),
             ShakeError::Protocol(error) => match (error.kind(), error.auth_status()) {
-                (FailureKind::PeerRejected, Some(status)) => {
+                (FailureKind::PeerRejected | FailureKind::Denied, Some(status)) => {
                     (EventKind::HandshakeFailedAuth, i32::from(status))
+                }
+                (FailureKind::NoZapHandler, _) => {
+                    (EventKind::HandshakeFailedNoDetail, Errno::FAULT.raw_os_error())
                 }
                 _ => (EventKind::HandshakeFailedProtocol, error.protocol_error_code()),
             },
