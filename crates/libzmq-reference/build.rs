@@ -14,8 +14,7 @@ const PROBE: &str = "LIBZMQ_REFERENCE_PROBE";
 
 /// What `CMakeLists.txt` and `ZMQSourceRunChecks.cmake` detect with glibc on Linux.
 ///
-/// `ZMQ_HAVE_TIPC` and `ZMQ_HAVE_CURVE` are left out: the first depends on the kernel, the second
-/// is off upstream too unless libsodium is asked for.
+/// `ZMQ_HAVE_TIPC` is left out, as it depends on the kernel, and CURVE is not said here: it depends on libsodium.
 const PLATFORM: &[(&str, &str)] = &[
     ("ZMQ_USE_CV_IMPL_STL11", ""),
     ("ZMQ_IOTHREAD_POLLER_USE_EPOLL", ""),
@@ -63,7 +62,7 @@ fn main() {
         return;
     }
     println!("cargo::rerun-if-changed=build.rs");
-    for name in ["CC", "CXX", "CFLAGS", "CXXFLAGS", "AR"] {
+    for name in ["CC", "CXX", "CFLAGS", "CXXFLAGS", "AR", "PKG_CONFIG_PATH"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
 
@@ -75,12 +74,20 @@ fn main() {
 
     let shared = out.join("libzmq.so.5");
     write_platform_header(&generated, &out);
+    let sodium = find_sodium();
     let sources = Sources::of(&vendor);
     let sha1 = compiler(&vendor, &generated).files(&sources.c).compile_intermediates();
-    let mut objects =
-        compiler(&vendor, &generated).cpp(true).std("c++11").files(&sources.cpp).compile_intermediates();
+    let mut cpp = compiler(&vendor, &generated);
+    cpp.cpp(true).std("c++11").files(&sources.cpp);
+    if let Some(sodium) = &sodium {
+        cpp.define("ZMQ_HAVE_CURVE", None).define("ZMQ_USE_LIBSODIUM", None);
+        sodium.cflags.iter().for_each(|flag| {
+            cpp.flag(flag);
+        });
+    }
+    let mut objects = cpp.compile_intermediates();
     objects.extend(sha1);
-    link(&vendor, &generated, &objects, &shared);
+    link(&vendor, &generated, &objects, sodium.as_ref(), &shared);
     let plain = out.join("libzmq.so");
     let _ = fs::remove_file(&plain);
     std::os::unix::fs::symlink("libzmq.so.5", &plain).expect("OUT_DIR takes symbolic links");
@@ -88,6 +95,24 @@ fn main() {
     println!("cargo::rustc-env=LIBZMQ_REFERENCE_SO={}", shared.display());
     println!("cargo::rustc-env=LIBZMQ_REFERENCE_VENDOR={}", vendor.display());
     println!("cargo::rustc-env=LIBZMQ_REFERENCE_PLATFORM={}", generated.display());
+    println!("cargo::rustc-env=LIBZMQ_REFERENCE_CURVE={}", u8::from(sodium.is_some()));
+}
+
+/// How to compile and link with libsodium.
+struct Sodium {
+    cflags: Vec<String>,
+    libs: Vec<String>,
+}
+
+/// libsodium, if `pkg-config` finds it: without it there is no CURVE.
+fn find_sodium() -> Option<Sodium> {
+    let ask = |what: &str| {
+        let output =
+            Command::new("pkg-config").args([what, "libsodium"]).stderr(Stdio::null()).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.split_whitespace().map(str::to_owned).collect())
+    };
+    Some(Sodium { cflags: ask("--cflags")?, libs: ask("--libs")? })
 }
 
 /// Finds the libzmq sources inside the `zeromq-src` package.
@@ -187,12 +212,13 @@ fn has_strlcpy(out: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-fn link(vendor: &Path, generated: &Path, objects: &[PathBuf], shared: &Path) {
+fn link(vendor: &Path, generated: &Path, objects: &[PathBuf], sodium: Option<&Sodium>, shared: &Path) {
     let tool = compiler(vendor, generated).cpp(true).get_compiler();
     let mut command = tool.to_command();
     let mut arguments: Vec<OsString> = vec!["-shared".into(), "-Wl,-soname,libzmq.so.5".into()];
     arguments.push("-Wl,--no-undefined".into());
     arguments.extend(objects.iter().map(OsString::from));
+    arguments.extend(sodium.iter().flat_map(|sodium| &sodium.libs).map(OsString::from));
     arguments.extend(["-lpthread", "-lrt", "-lstdc++", "-o"].map(OsString::from));
     arguments.push(shared.into());
     let status = command

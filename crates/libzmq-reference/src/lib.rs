@@ -2,7 +2,7 @@
 //!
 //! The build script compiles the sources in the `zeromq-src` package as upstream's Release
 //! configuration does on Linux (`-O3 -DNDEBUG`, epoll, eventfd, WebSocket), whatever the cargo
-//! profile, with the draft API and without libsodium. The result has the SONAME `libzmq.so.5`.
+//! profile, with the draft API, and with CURVE if `pkg-config` finds libsodium. The result has the SONAME `libzmq.so.5`.
 //!
 //! Nothing is linked into the program that uses this crate: load [`shared_object`] at run time, or
 //! compile C against [`include_dir`] and link [`library_dir`]. The paths lie in cargo's build folder and
@@ -15,6 +15,11 @@ use std::path::Path;
 /// The shared object itself, `libzmq.so.5`.
 pub fn shared_object() -> &'static Path {
     Path::new(env!("LIBZMQ_REFERENCE_SO"))
+}
+
+/// Whether the library was built with libsodium, and so has CURVE.
+pub const fn has_curve() -> bool {
+    matches!(env!("LIBZMQ_REFERENCE_CURVE").as_bytes(), b"1")
 }
 
 /// The folder that holds `libzmq.so.5` and, for the linker's `-lzmq`, `libzmq.so`.

@@ -142,10 +142,10 @@ impl Builder {
                 missing.push(capability);
             }
         }
-        // Upstream's configuration says it too; the reference, whose configuration this is, is built without.
+        // Upstream's configuration says it too; in the reference's it depends on libsodium.
         if !missing.contains(&"curve") {
             variant.push_str("-curve");
-            flags.push("-DZMQ_HAVE_CURVE".into());
+            flags.extend(["-DZMQ_HAVE_CURVE", "-DZMQ_USE_LIBSODIUM"].map(OsString::from));
         }
         flags.push("-I".into());
         flags.push(libzmq_reference::platform_dir().into());
@@ -212,7 +212,7 @@ impl Builder {
         fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?.hash(&mut key);
         let is_c = path.extension().is_some_and(|extension| extension == "c");
         let extra = match &self.sodium {
-            Ok(flags) if source.contains(CURVE) => flags.as_slice(),
+            Ok(flags) if source.contains(CURVE) || CURVE_SOURCES.contains(&source) => flags.as_slice(),
             _ => &[],
         };
         extra.hash(&mut key);
