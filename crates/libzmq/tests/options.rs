@@ -300,11 +300,6 @@ fn own_options_read_back_and_keep_their_ranges() {
     }
 }
 
-/// What differs on purpose when `option` of a context is set: the scheduling of I/O threads is not supported.
-fn context_set_differs(option: c_int) -> bool {
-    [3, 4].contains(&option)
-}
-
 #[test]
 fn context_options_do_what_those_of_libzmq_do() {
     let values = values();
@@ -321,10 +316,6 @@ fn context_options_do_what_those_of_libzmq_do() {
             }
         };
         compare(b"creation");
-        if context_set_differs(option) {
-            assert_eq!(ours.set_context(option, 1), Err(EINVAL), "option {option}");
-            continue;
-        }
         for value in &values {
             let set = |zmq: &Zmq| zmq.set_in(zmq.context, "zmq_ctx_set_ext", option, value);
             assert_eq!(set(&ours), set(&theirs), "option {option} set to {value:?}");

@@ -399,14 +399,11 @@ impl ContextInner {
 
 impl State {
     fn start_threads(&mut self) -> std::io::Result<()> {
-        let prefix = String::from_utf8_lossy(&self.options.thread_name_prefix).into_owned();
-        let cpus: Vec<usize> =
-            self.options.thread_affinity.iter().filter_map(|&cpu| usize::try_from(cpu).ok()).collect();
-        let separator = if prefix.is_empty() { "" } else { "/" };
-        for i in 0..self.options.io_threads {
-            let name = format!("{prefix}{separator}ZLinkIO/{i}");
-            self.io_threads.push(IoThread::start(name, cpus.clone())?);
-        }
+        let scheduling = self.options.scheduling();
+        let threads = (0..self.options.io_threads)
+            .map(|number| IoThread::start(self.options.io_thread_name(number), scheduling.clone()));
+        // Without the last of them, none stays: a program may ask for less and try again.
+        self.io_threads = threads.collect::<std::io::Result<_>>()?;
         self.started = true;
         Ok(())
     }

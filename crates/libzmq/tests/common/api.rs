@@ -130,6 +130,8 @@ functions! {
     zmq_init(c_int) -> Handle;
     zmq_ctx_set(Handle, c_int, c_int) -> c_int;
     zmq_ctx_get(Handle, c_int) -> c_int;
+    zmq_ctx_set_ext(Handle, c_int, *const c_void, usize) -> c_int;
+    zmq_ctx_get_ext(Handle, c_int, *mut c_void, *mut usize) -> c_int;
     zmq_ctx_shutdown(Handle) -> c_int;
     zmq_ctx_term(Handle) -> c_int;
     zmq_socket(Handle, c_int) -> Handle;

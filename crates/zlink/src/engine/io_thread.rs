@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{io, thread};
@@ -14,7 +14,7 @@ use super::connection::{Connection, WriteTurn};
 use super::listener::BoundEndpoint;
 use super::session::{ConnectTo, Port, Session, SessionHandle};
 use crate::monitor::{Ends, EventKind};
-use crate::reactor::{Epoll, Events, Interest, TimerId, Timers, Waker, block_signals};
+use crate::reactor::{Epoll, Events, Interest, Scheduling, TimerId, Timers, Waker, block_signals};
 use crate::transport::{Listener, Resolver};
 
 /// How often a stream that its producer writes is looked after: the longest a rest of it may lie there.
@@ -123,8 +123,8 @@ pub(crate) struct IoThread {
 }
 
 impl IoThread {
-    /// Starts a thread called `name`, on the CPUs in `cpus` if there are any.
-    pub(crate) fn start(name: String, cpus: Vec<usize>) -> io::Result<Self> {
+    /// Starts a thread called `name`. Fails if it cannot be scheduled as asked.
+    pub(crate) fn start(name: String, scheduling: Scheduling) -> io::Result<Self> {
         let shared = Arc::new(IoShared {
             mailbox: Mutex::default(),
             waker: Waker::new()?,
@@ -134,12 +134,20 @@ impl IoThread {
         });
         shared.epoll.add(shared.waker.as_fd(), WAKER_TOKEN, Interest::READ)?;
         let mut loop_state = Thread::new(Arc::clone(&shared));
+        let (tell, told) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name(name).spawn(move || {
             block_signals();
-            pin(&cpus);
-            loop_state.run();
+            let scheduled = scheduling.apply();
+            let runs = scheduled.is_ok();
+            // Whoever starts the thread waits for it.
+            let _ = tell.send(scheduled);
+            if runs {
+                loop_state.run();
+            }
         })?;
-        Ok(IoThread { shared, thread: Some(thread) })
+        let thread = IoThread { shared, thread: Some(thread) };
+        // A thread that ended without a word has panicked.
+        told.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).map(|()| thread)
     }
 }
 
@@ -151,18 +159,6 @@ impl Drop for IoThread {
             let _ = thread.join();
         }
     }
-}
-
-fn pin(cpus: &[usize]) {
-    if cpus.is_empty() {
-        return;
-    }
-    let mut set = rustix::thread::CpuSet::new();
-    for &cpu in cpus.iter().filter(|&&cpu| cpu < rustix::thread::CpuSet::MAX_CPU) {
-        set.set(cpu);
-    }
-    // A CPU that does not exist is no reason to have no thread.
-    let _ = rustix::thread::sched_setaffinity(None, &set);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

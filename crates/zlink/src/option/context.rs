@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::OptionError;
+use crate::reactor::Scheduling;
 
 /// Numbers of the context options, under their C names without the prefix `ZMQ_`.
 ///
@@ -27,7 +28,7 @@ pub(crate) mod id {
 const MSG_T_SIZE: i32 = 64;
 /// The most `ZMQ_MAX_SOCKETS` is said to allow.
 const SOCKET_LIMIT: i32 = 65_535;
-/// The scheduling policy that means "not changed".
+/// How an unset scheduling policy reads.
 const POLICY_UNSET: i32 = -1;
 /// The kernel keeps 16 bytes of a thread's name.
 const PREFIX_MAX: usize = 16;
@@ -51,6 +52,11 @@ pub(crate) struct ContextOptions {
     pub(crate) thread_name_prefix: Vec<u8>,
     /// Processors that I/O threads may run on; empty (default) for all.
     pub(crate) thread_affinity: BTreeSet<i32>,
+    /// Scheduling policy of I/O threads, 0 or more. Default that of the thread that makes the first socket.
+    pub(crate) thread_policy: Option<i32>,
+    /// Priority of I/O threads, 0 or more: under a real-time policy its own, under others whether (above 0) they get the
+    /// highest there is. Default none.
+    pub(crate) thread_priority: Option<i32>,
 }
 
 impl Default for ContextOptions {
@@ -64,7 +70,29 @@ impl Default for ContextOptions {
             zero_copy_receive: true,
             thread_name_prefix: Vec::new(),
             thread_affinity: BTreeSet::new(),
+            thread_policy: None,
+            thread_priority: None,
         }
+    }
+}
+
+impl ContextOptions {
+    /// What I/O threads ask of the scheduler.
+    pub(crate) fn scheduling(&self) -> Scheduling {
+        Scheduling {
+            policy: self.thread_policy,
+            priority: self.thread_priority,
+            cpus: self.thread_affinity.iter().filter_map(|&cpu| usize::try_from(cpu).ok()).collect(),
+        }
+    }
+
+    /// The name of an I/O thread: libzmq's, which tools may look for.
+    pub(crate) fn io_thread_name(&self, number: i32) -> String {
+        let prefix = &self.thread_name_prefix;
+        let separator = if prefix.is_empty() { "" } else { "/" };
+        // C programs count the closing zero as one of the bytes.
+        let prefix = prefix.split(|&byte| byte == 0).next().unwrap_or_default();
+        format!("{}{separator}ZMQbg/IO/{number}", String::from_utf8_lossy(prefix))
     }
 }
 
@@ -72,7 +100,7 @@ impl Default for ContextOptions {
 ///
 /// # Errors
 ///
-/// Any [`OptionError`] but those of reading. The scheduling of I/O threads is [`OptionError::Unsupported`].
+/// Any [`OptionError`] but those of reading. Whether I/O threads may be scheduled as asked is seen when they start.
 pub(crate) fn set(options: &mut ContextOptions, id: i32, value: &[u8]) -> Result<(), OptionError> {
     match id {
         id::IO_THREADS => options.io_threads = number("ZMQ_IO_THREADS", value, 0)?,
@@ -101,8 +129,10 @@ pub(crate) fn set(options: &mut ContextOptions, id: i32, value: &[u8]) -> Result
                 return Err(OptionError::WrongSize { name, min: 1, max: PREFIX_MAX, actual: value.len() });
             }
         }
-        id::THREAD_PRIORITY => return Err(OptionError::Unsupported { name: "ZMQ_THREAD_PRIORITY" }),
-        id::THREAD_SCHED_POLICY => return Err(OptionError::Unsupported { name: "ZMQ_THREAD_SCHED_POLICY" }),
+        id::THREAD_PRIORITY => options.thread_priority = Some(number("ZMQ_THREAD_PRIORITY", value, 0)?),
+        id::THREAD_SCHED_POLICY => {
+            options.thread_policy = Some(number("ZMQ_THREAD_SCHED_POLICY", value, 0)?);
+        }
         id::MSG_T_SIZE => return Err(OptionError::ReadOnly { name: "ZMQ_MSG_T_SIZE" }),
         _ => return Err(OptionError::Unknown { id }),
     }
@@ -130,7 +160,7 @@ pub(crate) fn get(options: &ContextOptions, id: i32, out: &mut [u8]) -> Result<u
         id::IO_THREADS => ("ZMQ_IO_THREADS", options.io_threads),
         id::MAX_SOCKETS => ("ZMQ_MAX_SOCKETS", options.max_sockets),
         id::SOCKET_LIMIT => ("ZMQ_SOCKET_LIMIT", SOCKET_LIMIT),
-        id::THREAD_SCHED_POLICY => ("ZMQ_THREAD_SCHED_POLICY", POLICY_UNSET),
+        id::THREAD_SCHED_POLICY => ("ZMQ_THREAD_SCHED_POLICY", options.thread_policy.unwrap_or(POLICY_UNSET)),
         id::MAX_MSGSZ => ("ZMQ_MAX_MSGSZ", options.max_message_size),
         id::MSG_T_SIZE => ("ZMQ_MSG_T_SIZE", MSG_T_SIZE),
         id::THREAD_NAME_PREFIX => ("ZMQ_THREAD_NAME_PREFIX", leading_number(&options.thread_name_prefix)),

@@ -11,6 +11,7 @@ use super::accessors::{duration_to_int, int_to_duration, text_from_bytes};
 use super::context::{self, ContextOptions};
 use super::row::LiveValue;
 use super::*;
+use crate::reactor::Scheduling;
 
 /// A socket type that takes the option.
 fn taker(row: &OptionRow) -> SocketType {
@@ -423,7 +424,7 @@ fn context_options_are_checked_and_read_back() {
         context::set(&mut options, option, &int(min)).expect("the smallest value");
         assert_eq!((context::get(&options, option, &mut out), out), (Ok(4), int(min)), "option {option}");
     }
-    for refused in [THREAD_PRIORITY, THREAD_SCHED_POLICY, MSG_T_SIZE, 0, 11, -1] {
+    for refused in [MSG_T_SIZE, 0, 11, -1] {
         assert!(context::set(&mut options, refused, &int(1)).is_err(), "option {refused}");
     }
     for (option, value) in
@@ -432,6 +433,23 @@ fn context_options_are_checked_and_read_back() {
         let mut out = [0; 4];
         assert_eq!((context::get(&options, option, &mut out), out), (Ok(4), int(value)), "option {option}");
     }
+}
+
+#[test]
+fn threads_of_a_context_have_a_policy_and_a_priority() {
+    use context::id::*;
+    let mut options = ContextOptions::default();
+    assert_eq!(options.scheduling(), Scheduling::default());
+    for option in [THREAD_SCHED_POLICY, THREAD_PRIORITY] {
+        assert!(context::set(&mut options, option, &(-1i32).to_ne_bytes()).is_err());
+        context::set(&mut options, option, &2i32.to_ne_bytes()).expect("not negative");
+    }
+    assert_eq!(
+        options.scheduling(),
+        Scheduling { policy: Some(2), priority: Some(2), ..Scheduling::default() }
+    );
+    let mut out = [0; 4];
+    assert_eq!((context::get(&options, THREAD_SCHED_POLICY, &mut out), out), (Ok(4), 2i32.to_ne_bytes()));
 }
 
 #[test]
@@ -456,6 +474,9 @@ fn threads_of_a_context_have_processors_and_a_name() {
     let mut number = [0; 4];
     assert_eq!(context::get(&options, THREAD_NAME_PREFIX, &mut number), Ok(4));
     assert_eq!(i32::from_ne_bytes(number), -12);
+    assert_eq!(options.io_thread_name(7), "-12/ZMQbg/IO/7");
+    context::set(&mut options, THREAD_NAME_PREFIX, b"with a zero\0").expect("a name");
+    assert_eq!(options.io_thread_name(7), "with a zero/ZMQbg/IO/7");
     assert!(context::set(&mut options, THREAD_NAME_PREFIX, &[b'x'; 17]).is_err());
     assert!(context::set(&mut options, THREAD_NAME_PREFIX, b"").is_err());
 }

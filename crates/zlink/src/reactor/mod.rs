@@ -10,12 +10,14 @@
 #![forbid(unsafe_code)]
 
 mod epoll;
+mod scheduling;
 mod signals;
 mod timers;
 mod waker;
 mod wakeup;
 
 pub(crate) use epoll::{Epoll, Events, Interest};
+pub(crate) use scheduling::Scheduling;
 pub(crate) use signals::block_signals;
 pub(crate) use timers::{TimerId, Timers};
 pub(crate) use waker::Waker;
