@@ -10,7 +10,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use zlink::raw;
-use zlink_pipe::Message;
+use zlink_pipe::{MAX_GROUP_LEN, Message};
 
 use crate::error::{Failure, Result, call};
 use crate::socket::{DONTWAIT, SNDMORE, enter, returned};
@@ -21,6 +21,7 @@ use crate::utils::{group, input, text};
 const FALLIBLE_FROM: usize = 1 << 20;
 
 const MORE: c_int = 1;
+const SRCFD: c_int = 2;
 const SHARED: c_int = 3;
 
 /// `zmq_msg_t`.
@@ -330,7 +331,7 @@ pub unsafe extern "C" fn zmq_msg_more(message: *const MessageMemory) -> c_int {
     call(0, || Ok(unsafe { seen_at(message) }?.message.more().into()))
 }
 
-/// `zmq_msg_get`. `ZMQ_SRCFD` is not known here: connections are not told apart by their descriptors.
+/// `zmq_msg_get`. `ZMQ_SRCFD` is the descriptor of the connection the message came from, which may be closed by now.
 ///
 /// # Safety
 ///
@@ -343,6 +344,10 @@ pub unsafe extern "C" fn zmq_msg_get(message: *const MessageMemory, property: c_
         match property {
             MORE => Ok(message.more().into()),
             SHARED => Ok(message.is_shared().into()),
+            SRCFD => {
+                let fd = message.property("__fd").and_then(|fd| fd.parse().ok());
+                fd.ok_or(Failure(libc::EINVAL))
+            }
             _ => Err(Failure(libc::EINVAL)),
         }
     })
@@ -422,7 +427,7 @@ pub unsafe extern "C" fn zmq_msg_group(message: *mut MessageMemory) -> *const c_
     call(ptr::null(), || Ok(unsafe { seen_at(message) }?.message.group_text().as_ptr()))
 }
 
-/// `zmq_msg_set_group`. A name of more than 255 bytes is refused.
+/// `zmq_msg_set_group`. Of a longer name the first 255 bytes count, as in libzmq.
 ///
 /// # Safety
 ///
@@ -433,6 +438,7 @@ pub unsafe extern "C" fn zmq_msg_set_group(message: *mut MessageMemory, name: *c
     call(-1, || {
         // SAFETY: the caller's.
         let (message, name) = unsafe { (at(message)?, group(name)?) };
+        let name = &name[..name.len().min(MAX_GROUP_LEN)];
         message.message.set_group(name).map_err(zlink::Error::from)?;
         Ok(0)
     })

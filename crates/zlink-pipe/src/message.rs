@@ -347,11 +347,16 @@ impl Message {
         self.more = more;
     }
 
-    /// Whether clones of this message share its body.
+    /// Whether the body is not this message's alone: other messages refer to it, or it is constant.
+    ///
+    /// Source: `ZMQ_SHARED` of `zmq_msg_get`(3).
     pub fn is_shared(&self) -> bool {
-        // SAFETY: `Shared` has an outside body with a live owner.
-        self.kind == Kind::Shared
-            && unsafe { self.body.outside.owner.is_some_and(|o| !o.as_ref().is_unique()) }
+        match self.kind {
+            Kind::Inline => false,
+            Kind::Static => true,
+            // SAFETY: `Shared` has an outside body with a live owner.
+            Kind::Shared => unsafe { self.body.outside.owner.is_some_and(|o| !o.as_ref().is_unique()) },
+        }
     }
 
     /// Whether the memory at `this` holds a message, as far as its kind tells.

@@ -196,6 +196,9 @@ enum ShakeError {
 /// What a socket and its messages tell about the peer.
 fn peer_info(peer: &Peer, address: &str, fd: i32) -> PeerInfo {
     let mut properties = Vec::with_capacity(peer.metadata.len() + 3);
+    // First, and so found first: what we know ourselves, a peer cannot claim otherwise.
+    properties.push(("Peer-Address".to_owned(), address.to_owned()));
+    properties.push(("__fd".to_owned(), fd.to_string()));
     for (name, value) in &peer.metadata {
         // ZMTP calls it Identity, the manual of today Routing-Id; both names are answered.
         if name.eq_ignore_ascii_case("Identity") {
@@ -203,7 +206,5 @@ fn peer_info(peer: &Peer, address: &str, fd: i32) -> PeerInfo {
         }
         properties.push((name.clone(), String::from_utf8_lossy(value).into_owned()));
     }
-    properties.push(("Peer-Address".to_owned(), address.to_owned()));
-    properties.push(("__fd".to_owned(), fd.to_string()));
     PeerInfo { routing_id: peer.routing_id.clone(), properties: Arc::new(properties.into()) }
 }
