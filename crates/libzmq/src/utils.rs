@@ -101,6 +101,13 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
     }
 }
 
+/// What `zmq_has` says yes to.
+const CAPABILITIES: &[&str] = &[
+    "ipc",
+    #[cfg(feature = "draft")]
+    "draft",
+];
+
 /// `zmq_has`: whether the library has a capability.
 ///
 /// # Safety
@@ -109,7 +116,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
     // SAFETY: the caller's.
-    call(0, || Ok(c_int::from(unsafe { text(capability) }? == "ipc")))
+    call(0, || Ok(CAPABILITIES.contains(&unsafe { text(capability) }?).into()))
 }
 
 /// `zmq_stopwatch_start`.

@@ -61,7 +61,9 @@ fn constant_bodies_and_copies_of_large_ones_are_shared() {
     assert_eq!((zmq!(zmq_msg_get(&large, SHARED)), zmq!(zmq_msg_get(&copy, SHARED))), (1, 1));
     assert_done(zmq!(zmq_msg_copy(&mut copy, &mut constant)));
     assert_eq!(zmq!(zmq_msg_get(&copy, SHARED)), 1);
-    [constant, large, copy].map(close);
+    for message in [constant, large, copy] {
+        close(message);
+    }
 }
 
 fn small_and_single_bodies_are_not_shared() {

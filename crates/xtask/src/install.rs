@@ -70,7 +70,7 @@ pub(super) fn run(options: &Options) -> Result<(), String> {
         Some(folder) => folder.join(prefix.strip_prefix("/").unwrap_or(&prefix)),
         None => prefix.clone(),
     };
-    let built = build(!options.dev)?;
+    let built = build(!options.dev, true)?;
     let archive = self_contained(&built.archive)?;
     let files = Built { shared: built.shared, archive };
     lay_out(&files, &prefix, &root, &options.libdir)

@@ -23,8 +23,8 @@ pub(super) struct Built {
     pub(super) archive: PathBuf,
 }
 
-/// Builds our library, `release`: optimised.
-pub(super) fn build(release: bool) -> Result<Built, String> {
+/// Builds our library. `release`: optimised. `drafts`: so that `zmq_has` says that libzmq's drafts are there.
+pub(super) fn build(release: bool, drafts: bool) -> Result<Built, String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--package", "zlink-capi", "--message-format=json-render-diagnostics"]);
@@ -32,6 +32,9 @@ pub(super) fn build(release: bool) -> Result<Built, String> {
     command.arg("--target-dir").arg(target_dir());
     if release {
         command.arg("--release");
+    }
+    if !drafts {
+        command.arg("--no-default-features");
     }
     let output = command
         .stdin(Stdio::null())

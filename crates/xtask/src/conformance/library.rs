@@ -26,7 +26,7 @@ impl Library {
         } else if options.reference {
             ("libzmq", libzmq_reference::shared_object().to_owned())
         } else {
-            ("zlink", build(options.release)?.shared)
+            ("zlink", build(options.release, !options.stable)?.shared)
         };
         let file = file.canonicalize().map_err(|error| format!("{}: {error}", file.display()))?;
         let folder = output.join("library").join(name);
