@@ -405,6 +405,8 @@ pub(crate) struct Pipes {
     pub(crate) receives: u64,
     /// Pipes that a pattern wants closed; the socket does it after the call.
     to_close: Vec<usize>,
+    /// The same, of which peers still get what is queued.
+    to_retire: Vec<usize>,
     /// Pipes sent to since the last flush, some of them twice; with `MANY`, any pipe may be one.
     sent_to: Vec<usize>,
     pub(crate) counters: Arc<Counters>,
@@ -503,6 +505,15 @@ impl Pipes {
     /// Asks the socket to close `index` once the pattern has returned.
     pub(crate) fn close_later(&mut self, index: usize) {
         self.to_close.push(index);
+    }
+
+    /// Asks the socket to close `index` once the pattern has returned and the peer has got what is queued.
+    pub(crate) fn retire_later(&mut self, index: usize) {
+        self.to_retire.push(index);
+    }
+
+    pub(crate) fn take_to_retire(&mut self) -> Option<usize> {
+        self.to_retire.pop()
     }
 
     pub(crate) fn take_to_close(&mut self) -> Option<usize> {

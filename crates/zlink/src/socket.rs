@@ -14,7 +14,7 @@ use crate::attach::{Attachment, Link};
 use crate::context::{Context, ContextInner, Live};
 use crate::engine::stats::{Counters, SocketStats};
 use crate::error::{Error, Result, SendError};
-use crate::inbox::{Inbox, News};
+use crate::inbox::{Inbox, News, PipeId};
 use crate::monitor::MonitorHub;
 use crate::option::SocketOptions;
 use crate::pattern::{self, Pattern, Refusal};
@@ -53,6 +53,8 @@ struct Core {
     options: SocketOptions,
     pattern: Box<dyn Pattern>,
     pipes: Pipes,
+    /// Pipes that were closed by the pattern while something was queued for their peers.
+    retired: Vec<PipeEnd>,
     news: Vec<News>,
     /// What of the inbox has been seen; a sleep ends with more.
     seen: u64,
@@ -78,6 +80,7 @@ impl Socket {
             options,
             pattern,
             pipes: Pipes::new(Arc::clone(&counters)),
+            retired: Vec::new(),
             news: Vec::new(),
             seen: 0,
             endpoints: Vec::new(),
@@ -461,6 +464,7 @@ impl Socket {
                 pipe.close(linger);
             }
         }
+        core.retired.drain(..).for_each(|mut pipe| pipe.close(linger));
         self.context.leave_pending(&self.inbox, linger);
         core.live = None;
         drop(core);
@@ -510,7 +514,7 @@ impl Core {
         match news {
             News::Attached(attachment) => self.attach(*attachment, inbox),
             News::Readable(id) => {
-                let Some(index) = self.pipes.find(id) else { return };
+                let Some(index) = self.pipes.find(id) else { return self.forget_retired(id, inbox) };
                 let Some(pipe) = self.pipes.get(index) else { return };
                 if self.pattern.ignores_input() {
                     pipe.discard_input();
@@ -565,6 +569,10 @@ impl Core {
         if !self.pattern.attached(&mut self.pipes, index) {
             self.pipes.close_later(index);
         }
+        if let Some(name) = self.pattern.name_given() {
+            // STREAM tells by it what name the peer connected to last goes by.
+            self.options.routing_id = name;
+        }
         self.close_refused(inbox);
     }
 
@@ -581,9 +589,40 @@ impl Core {
         }
     }
 
+    /// Closes a pipe whose peer is still to get what is queued for it.
+    #[cold]
+    fn retire(&mut self, index: usize, inbox: &Arc<Inbox>) {
+        if self.pipes.get(index).is_none() {
+            return;
+        }
+        self.pattern.detached(&mut self.pipes, index);
+        self.direct.forget(index);
+        if let Some(mut pipe) = self.pipes.remove(index) {
+            // Without end: the peer's going, or the socket's, will tell. Its name is in use until then.
+            pipe.close(None);
+            let id = pipe.id;
+            self.retired.push(pipe);
+            self.forget_retired(id, inbox);
+        }
+    }
+
+    /// There is news of a pipe that is not there any more: drops what came of it, and the pipe if that was the last.
+    #[cold]
+    fn forget_retired(&mut self, id: PipeId, inbox: &Arc<Inbox>) {
+        let Some(at) = self.retired.iter().position(|pipe| pipe.id == id) else { return };
+        self.retired[at].discard_input();
+        if self.retired[at].is_over() {
+            self.retired.swap_remove(at);
+            inbox.free(id);
+        }
+    }
+
     /// Closes the pipes that the pattern has asked to have closed.
     #[inline]
     fn close_refused(&mut self, inbox: &Arc<Inbox>) {
+        while let Some(index) = self.pipes.take_to_retire() {
+            self.retire(index, inbox);
+        }
         while let Some(index) = self.pipes.take_to_close() {
             self.detach(index, inbox);
         }

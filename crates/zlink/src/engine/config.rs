@@ -12,6 +12,8 @@ pub(crate) struct EngineConfig {
     pub(crate) socket_type: SocketType,
     pub(crate) transport: TransportConfig,
     pub(crate) handshake: HandshakeConfig,
+    /// Peers are no ZeroMQ sockets: there is no handshake, and bytes are messages as they come.
+    pub(crate) raw: bool,
     /// Time a peer has to complete the handshake, in all.
     pub(crate) handshake_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,

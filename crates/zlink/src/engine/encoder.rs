@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 use zlink_pipe::Entry;
-use zlink_zmtp::frame::{decode_header, header_len};
+use zlink_zmtp::frame::{MAX_HEADER_LEN, decode_header, encode_header, header_len};
 use zlink_zmtp::{Peer, SocketType, command};
 
 use super::framing::{Framing, Outgoing};
@@ -77,20 +77,35 @@ impl Encoder {
             SocketType::Dish => Announcements::Groups,
             _ => Announcements::Messages,
         };
-        Encoder {
-            announcements,
-            framing: peer.framing.into(),
-            bytes: Vec::new(),
-            written: 0,
-            marks: VecDeque::new(),
-            source_written: 0,
-        }
+        Encoder::new(announcements, peer.framing.into())
+    }
+
+    /// For a peer that is no ZeroMQ socket: it gets the bodies.
+    pub(super) fn raw() -> Self {
+        Encoder::new(Announcements::Messages, Framing::Raw)
+    }
+
+    fn new(announcements: Announcements, framing: Framing) -> Self {
+        let (bytes, marks) = (Vec::new(), VecDeque::new());
+        Encoder { announcements, framing, bytes, written: 0, marks, source_written: 0 }
     }
 
     /// Whether the pipe's entries are what goes on the wire: the encoder is not needed.
     #[inline]
     pub(super) fn is_as_is(&self) -> bool {
         self.framing == Framing::V2 && self.announcements == Announcements::Messages
+    }
+
+    /// Writes the header of a message of one part with a body of `len` bytes, and returns the header's length; `None`
+    /// if the encoder does more to a message than to put a header in front of it.
+    #[inline]
+    pub(super) fn header(&self, len: usize, out: &mut [u8; MAX_HEADER_LEN]) -> Option<usize> {
+        match self.framing {
+            _ if self.announcements != Announcements::Messages => None,
+            Framing::V2 => Some(encode_header(false, false, len as u64, out)),
+            Framing::Raw => Some(0),
+            Framing::V1 => None,
+        }
     }
 
     /// What is encoded and not written.
@@ -169,11 +184,6 @@ mod tests {
 
     use super::*;
 
-    fn encoder(announcements: Announcements, framing: Framing) -> Encoder {
-        let (bytes, marks) = (Vec::new(), VecDeque::new());
-        Encoder { announcements, framing, bytes, written: 0, marks, source_written: 0 }
-    }
-
     fn entry(frames: &[u8], messages: usize) -> Entry {
         let mut buf = BufMut::with_capacity(frames.len());
         buf.extend_from_slice(frames);
@@ -186,7 +196,7 @@ mod tests {
         let entries = VecDeque::from([entry(first, 2), entry(b"\x00\x00", 1)]);
         let wire = b"\x02\x00a\x03\x01bb\x04\x00ccc\x01\x00";
         for cut in 0..=wire.len() {
-            let mut encoder = encoder(Announcements::Messages, Framing::V1);
+            let mut encoder = Encoder::new(Announcements::Messages, Framing::V1);
             encoder.refill(&mut Vec::new(), &entries);
             assert_eq!(encoder.unwritten(), wire);
             let finished = (0..cut).map(|_| encoder.advance(1)).sum::<usize>();
@@ -204,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_and_commands_go_before_what_is_not_encoded_yet() {
-        let mut encoder = encoder(Announcements::Subscriptions, Framing::V2);
+        let mut encoder = Encoder::new(Announcements::Subscriptions, Framing::V2);
         let frames = b"\x00\x02\x01a".repeat(10_000);
         let entries = VecDeque::from([entry(&frames, 10_000), entry(b"\x00\x02\x00a", 1)]);
         let mut control = b"\x04\x05\x04PONG\x00\x01x".to_vec();
@@ -220,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_announces_nothing_stays_a_message() {
-        let mut encoder = encoder(Announcements::Subscriptions, Framing::V2);
+        let mut encoder = Encoder::new(Announcements::Subscriptions, Framing::V2);
         let frames = [&[FLAG_MORE, 1, 1][..], &[0, 2, 2, 1], &[0, 0]].concat();
         encoder.refill(&mut Vec::new(), &VecDeque::from([entry(&frames, 2)]));
         assert_eq!(encoder.unwritten(), frames);

@@ -8,6 +8,8 @@ pub(super) enum Framing {
     V2,
     /// Length, flags, body (ZMTP 1.0), without commands.
     V1,
+    /// Bodies alone: a stream of bytes, without commands. What one read brings is a message.
+    Raw,
 }
 
 impl From<zlink_zmtp::Framing> for Framing {
@@ -37,12 +39,13 @@ impl Framing {
                 let n = frame::encode_header(frame.more, frame.command, len, &mut header);
                 out.extend_from_slice(&header[..n]);
             }
-            Framing::V1 if frame.command => return,
+            Framing::V1 | Framing::Raw if frame.command => return,
             Framing::V1 => {
                 let mut header = [0; v1::MAX_HEADER_LEN];
                 let n = v1::encode_header(frame.more, len, &mut header);
                 out.extend_from_slice(&header[..n]);
             }
+            Framing::Raw => {}
         }
         out.extend_from_slice(frame.body);
     }
@@ -53,6 +56,8 @@ impl Framing {
         match self {
             Framing::V2 => frame::decode_header(bytes, max_body),
             Framing::V1 => v1::decode_header(bytes, max_body),
+            // Not to be found in the bytes.
+            Framing::Raw => Ok(None),
         }
     }
 }

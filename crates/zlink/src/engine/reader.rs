@@ -121,6 +121,9 @@ impl ReadHalf {
             return Ok(ReadOutcome { bytes: n, full: n == wanted });
         }
         self.make_room();
+        if self.framing == Framing::Raw {
+            return self.read_raw(read, ready);
+        }
         let limit = if self.after_large { self.min_size } else { usize::MAX };
         let wanted = self.buf.room().min(limit);
         let n = self.buf.fill(limit, read).map_err(ReadError::Io)?;
@@ -128,6 +131,25 @@ impl ReadHalf {
         if n > 0 {
             self.decode(ready, notices).map_err(ReadError::Decode)?;
         }
+        Ok(ReadOutcome { bytes: n, full: n == wanted })
+    }
+
+    /// As [`read`](Self::read), where bytes are messages as they come, none longer than the smallest buffer.
+    fn read_raw<E>(
+        &mut self,
+        read: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], E>,
+        ready: &mut VecDeque<Entry>,
+    ) -> Result<ReadOutcome, ReadError<E>> {
+        let wanted = self.buf.room();
+        let n = self.buf.fill(wanted, read).map_err(ReadError::Io)?;
+        self.adapt(n);
+        let parts = n.div_ceil(self.min_size);
+        let mut frames = Frames::with_capacity(n + parts * MAX_HEADER_LEN);
+        for part in self.buf.as_slice().chunks(self.min_size) {
+            frames.push(false, part);
+        }
+        self.start = self.buf.len();
+        self.pass_frames(frames, ready);
         Ok(ReadOutcome { bytes: n, full: n == wanted })
     }
 
@@ -168,7 +190,10 @@ impl ReadHalf {
 
     /// Makes room in the buffer for another read.
     fn make_room(&mut self) {
-        if self.start == self.buf.len() && self.buf.capacity() >= self.min_size {
+        if self.start == self.buf.len() {
+            if self.buf.capacity() < self.next_size {
+                self.buf = self.reuse(self.next_size);
+            }
             self.buf.truncate(0);
             self.start = 0;
         }
@@ -220,7 +245,7 @@ impl ReadHalf {
         self.after_large = false;
         match self.framing {
             Framing::V2 => self.decode_as_is(ready, notices),
-            Framing::V1 => self.decode_others(ready, notices),
+            Framing::V1 | Framing::Raw => self.decode_others(ready, notices),
         }
     }
 

@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use zlink_pipe::{Body, Buf, Entry, Position, Queue};
-use zlink_zmtp::frame::{MAX_HEADER_LEN, encode_header};
+use zlink_zmtp::frame::MAX_HEADER_LEN;
 
 use super::encoder::Encoder;
 
@@ -116,14 +116,14 @@ impl WriteHalf {
     /// Writes one message that is not in the pipe, straight from the caller's memory. What the kernel does
     /// not take is kept, so that the message can go out again from its start.
     pub(super) fn write_one(&mut self, fd: BorrowedFd<'_>, body: &mut Body<'_>) -> Progress {
-        if !self.encoder.is_as_is() || !self.batch.is_empty() || self.has_control() {
+        let bytes = body.as_slice();
+        let mut header = [0; MAX_HEADER_LEN];
+        let first = self.batch.is_empty() && !self.has_control();
+        let Some(header_len) = self.encoder.header(bytes.len(), &mut header).filter(|_| first) else {
             self.batch.push_back(Entry::message(body));
             return self.write(fd, &mut TURN_BYTES.clone());
-        }
-        let bytes = body.as_slice();
+        };
         let mut small = [0; MAX_HEADER_LEN + ONE_BUFFER];
-        let mut header = [0; MAX_HEADER_LEN];
-        let header_len = encode_header(false, false, bytes.len() as u64, &mut header);
         let total = header_len + bytes.len();
         let result = if bytes.len() <= ONE_BUFFER {
             small[..header_len].copy_from_slice(&header[..header_len]);
@@ -148,7 +148,12 @@ impl WriteHalf {
     fn keep(&mut self, entry: Entry, written: usize, progress: Progress) -> Progress {
         self.bytes += written as u64;
         self.batch.push_back(entry);
-        self.offset = written;
+        if self.encoder.is_as_is() {
+            self.offset = written;
+        } else {
+            self.encoder.refill(&mut self.control, &self.batch);
+            self.advance_encoded(written);
+        }
         progress
     }
 

@@ -244,6 +244,20 @@ stored {
         ROUTER_HANDOVER = 56; router_handover: flag(NonNegative) = false; on [Router]; AtOnce wo;
         "whether a newcomer takes over a routing id in use", "boolean"; flag_set(set_router_handover);
     }
+    /// With 1, peers are no ZeroMQ sockets: there is no handshake, what arrives from them is received as it comes, and
+    /// what is sent to them goes out without framing. All are named by the socket, with a zero byte and a number. The
+    /// part behind a routing id is the last of its message, with `ZMQ_SNDMORE` or without; an empty one closes the
+    /// connection. STREAM does the same, and is what new programs should use.
+    {
+        ROUTER_RAW = 41; router_raw: flag(NonNegative) = false; on [Router]; LaterEndpoints wo;
+        "whether peers are reached without ZMTP", "boolean"; flag_set(set_router_raw);
+    }
+    /// With 1, an empty message, behind the peer's routing id, is received when a connection stands, and when it is
+    /// gone.
+    {
+        STREAM_NOTIFY = 73; stream_notify: flag(Strict) = true; on [Stream]; LaterEndpoints wo;
+        "whether changes of connections are received", "boolean"; flag_set(set_stream_notify);
+    }
     /// With 1, an empty message is sent to every new peer, which tells a ROUTER that and by what id the socket can
     /// be reached. Only for sockets whose peers are ROUTERs that expect it.
     {

@@ -99,6 +99,11 @@ pub(crate) trait Pattern: Send {
         Err(Error::InvalidArgument)
     }
 
+    /// The name that the pattern has given to the peer attached last, if its socket is to tell it (`ZMQ_ROUTING_ID`).
+    fn name_given(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Joins a group, or leaves it (`zmq_join`, `zmq_leave`).
     fn join(&mut self, _pipes: &mut Pipes, _group: &[u8], _add: bool) -> Result<(), Error> {
         Err(Error::NotSupported)
@@ -141,6 +146,7 @@ pub(crate) fn new(socket_type: SocketType) -> Option<Box<dyn Pattern>> {
         SocketType::Gather => Box::new(pull::Gather::default()),
         SocketType::Scatter => Box::new(push::Scatter::default()),
         SocketType::Channel => Box::new(pair::Channel::default()),
-        SocketType::Stream | SocketType::Dgram => return None,
+        SocketType::Stream => Box::new(router::Router::stream()),
+        SocketType::Dgram => return None,
     })
 }

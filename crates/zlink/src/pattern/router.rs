@@ -1,5 +1,8 @@
 //! ROUTER: messages go to the peer that their first part names, and come with their peer's name in front.
 //! Source: 28/REQREP, "The ROUTER Socket Type".
+//!
+//! STREAM is the same with peers that are no ZeroMQ sockets, and so is a ROUTER with `ZMQ_ROUTER_RAW`: the socket gives
+//! them their names, and a message is one part behind its name. Source: `zmq_socket`(3), "Native Pattern".
 
 use std::collections::HashMap;
 
@@ -44,6 +47,11 @@ pub(super) struct Router {
     /// `ZMQ_CONNECT_ROUTING_ID`.
     next_name: Option<Vec<u8>>,
     next_number: u32,
+    /// The type is STREAM.
+    stream: bool,
+    /// The name given last, until the socket has asked for it.
+    given: Option<Vec<u8>>,
+    raw: bool,
     mandatory: bool,
     handover: bool,
     probe: bool,
@@ -61,6 +69,9 @@ impl Default for Router {
             sending: Sending::Nothing,
             next_name: None,
             next_number: random_start(),
+            stream: false,
+            given: None,
+            raw: false,
             mandatory: false,
             handover: false,
             probe: false,
@@ -69,6 +80,10 @@ impl Default for Router {
 }
 
 impl Router {
+    pub(super) fn stream() -> Self {
+        Router { stream: true, raw: true, mandatory: true, ..Router::default() }
+    }
+
     fn is_named(&self, pipe: usize) -> bool {
         self.names.get(pipe).is_some_and(Option::is_some)
     }
@@ -92,8 +107,9 @@ impl Router {
     fn identify(&mut self, pipes: &mut Pipes, pipe: usize) -> bool {
         let Some(end) = pipes.get(pipe) else { return false };
         let announced = end.peer.routing_id.clone();
-        if announced.is_empty() {
+        if announced.is_empty() || self.raw {
             let name = self.make_name();
+            self.given = self.stream.then(|| name.clone());
             self.enroll(pipe, name);
             return true;
         }
@@ -173,8 +189,8 @@ impl Pattern for Router {
             self.enroll(pipe, name);
             return true;
         }
-        // Until the handshake the peer's name is not known, and nothing comes from it.
-        !known || self.identify(pipes, pipe)
+        // Until the handshake, if there is to be one, the peer's name is not known, and nothing comes from it.
+        (!known && !self.raw) || self.identify(pipes, pipe)
     }
 
     fn detached(&mut self, pipes: &mut Pipes, pipe: usize) {
@@ -217,7 +233,17 @@ impl Pattern for Router {
         }
     }
 
-    fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> Result<(), Refusal> {
+    fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, mut more: bool) -> Result<(), Refusal> {
+        if self.raw && self.sending != Sending::Nothing {
+            more = false;
+            if let Sending::Opened(pipe) = self.sending
+                && body.as_slice().is_empty()
+            {
+                self.sending = Sending::Nothing;
+                pipes.retire_later(pipe);
+                return Ok(());
+            }
+        }
         match self.sending {
             Sending::Nothing => {
                 // A routing id with nothing behind it is no message.
@@ -272,7 +298,8 @@ impl Pattern for Router {
     }
 
     fn can_send(&mut self, pipes: &mut Pipes) -> bool {
-        if !self.mandatory || self.sending != Sending::Nothing {
+        // A STREAM can always send, to one or the other.
+        if !self.mandatory || self.stream || self.sending != Sending::Nothing {
             return true;
         }
         self.routes.values().any(|&pipe| pipes.has_room(pipe))
@@ -283,12 +310,20 @@ impl Pattern for Router {
     }
 
     fn configure(&mut self, options: &SocketOptions) {
-        self.mandatory = options.router_mandatory;
+        self.raw = self.stream || options.router_raw;
+        self.mandatory = self.stream || options.router_mandatory;
         self.handover = options.router_handover;
         self.probe = options.probe_router;
     }
 
+    fn name_given(&mut self) -> Option<Vec<u8>> {
+        self.given.take()
+    }
+
     fn peer_has_room(&self, pipes: &mut Pipes, routing_id: &[u8]) -> Result<bool, Error> {
+        if self.stream {
+            return Err(Error::NotSupported);
+        }
         let route = self.routes.get(routing_id).copied();
         let end = route.and_then(|pipe| pipes.get(pipe)).filter(|end| !end.is_gone());
         Ok(end.ok_or(Error::HostUnreachable)?.check_room().is_ok())

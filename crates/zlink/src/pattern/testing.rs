@@ -183,6 +183,9 @@ impl Rig {
     }
 
     fn close_what_the_pattern_wants_closed(&mut self) {
+        while let Some(pipe) = self.pipes.take_to_retire() {
+            self.pipes.close_later(pipe);
+        }
         while let Some(pipe) = self.pipes.take_to_close() {
             if self.pipes.get(pipe).is_some() {
                 self.pattern.detached(&mut self.pipes, pipe);

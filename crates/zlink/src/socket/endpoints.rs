@@ -252,7 +252,13 @@ impl Socket {
             }
             RecordKind::Connected { id, io, pipe } => match pipe.and_then(|pipe| core.pipes.find(pipe)) {
                 Some(index) => core.close_pipe(index, linger, &self.inbox),
-                None => io.post(Command::CloseEndpoint(id)),
+                None => {
+                    io.post(Command::CloseEndpoint(id));
+                    core.retired
+                        .iter_mut()
+                        .filter(|end| Some(end.id) == pipe)
+                        .for_each(|end| end.close(linger));
+                }
             },
             RecordKind::BoundInproc => {
                 let name = record.name.trim_start_matches("inproc://");
@@ -338,6 +344,11 @@ impl Socket {
         let millis = |value: i32| Duration::from_millis(u64::try_from(value).unwrap_or(0));
         let some_millis = |value: i32| (value > 0).then(|| millis(value));
         let heartbeat_interval = millis(options.heartbeat_interval);
+        let raw = self.socket_type == SocketType::Stream || options.router_raw;
+        let notify = match options.router_notify {
+            _ if raw && options.stream_notify => NOTIFY_CONNECT | NOTIFY_DISCONNECT,
+            changes => changes,
+        };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let queue = QueueConfig {
             hwm: options.send_hwm as usize,
@@ -377,6 +388,7 @@ impl Socket {
                 security: Security::Null,
                 zap: Zap::Never,
             },
+            raw,
             handshake_timeout: some_millis(options.handshake_interval),
             connect_timeout: some_millis(options.connect_timeout),
             reconnect_interval: u64::try_from(options.reconnect_interval).ok().map(Duration::from_millis),
@@ -398,8 +410,8 @@ impl Socket {
             hello: options.hello_message.clone(),
             disconnect: options.disconnect_message.clone(),
             hiccup: options.hiccup_message.clone(),
-            notify_connect: options.router_notify & NOTIFY_CONNECT != 0,
-            notify_disconnect: options.router_notify & NOTIFY_DISCONNECT != 0,
+            notify_connect: notify & NOTIFY_CONNECT != 0,
+            notify_disconnect: notify & NOTIFY_DISCONNECT != 0,
             in_batch: options.in_batch_size as usize,
         }
     }

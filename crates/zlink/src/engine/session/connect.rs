@@ -22,6 +22,8 @@ impl Session {
         let mut session = Box::new(Session::new(handle, port, ends));
         if session.start_handshake(accepted.stream, thread) {
             thread.add_session(session);
+        } else {
+            session.abandon(thread);
         }
     }
 

@@ -8,12 +8,13 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use zlink_pipe::{Body, Entry, Queue};
 use zlink_zmtp::handshake::FailureKind;
-use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, Peer, SocketType};
+use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, SocketType};
 
 use super::{Phase, PipeSide, Session};
 use crate::attach::{Attachment, Link, PeerInfo};
 use crate::engine::connection::{Connection, Parts};
 use crate::engine::encoder::Encoder;
+use crate::engine::framing::Framing;
 use crate::engine::io_thread::Thread;
 use crate::engine::reader::ReadHalf;
 use crate::engine::writer::WriteHalf;
@@ -24,6 +25,7 @@ use crate::reactor::Interest;
 use crate::transport::peer_names;
 
 impl Session {
+    /// The transport's connection stands: starts on the handshake, if there is to be one.
     pub(super) fn start_handshake(&mut self, fd: OwnedFd, thread: &mut Thread) -> bool {
         let handshake = Box::new(Handshake::new(self.port.config.handshake.clone()));
         // A connecting socket's descriptor is in the set already.
@@ -32,6 +34,17 @@ impl Session {
             && epoll.modify(fd.as_fd(), key, Interest::READ).is_err()
         {
             return self.connection_lost(thread);
+        }
+        if self.port.config.raw {
+            let address = peer_names(fd.as_fd()).peer_address;
+            let terms = Terms {
+                encoder: Encoder::raw(),
+                framing: Framing::Raw,
+                info: peer_info(&[], &[], &address, fd.as_raw_fd()),
+                heartbeats: false,
+                subscribe: false,
+            };
+            return self.run(fd, terms, &[], thread);
         }
         if let Some(timeout) = self.port.config.handshake_timeout {
             self.set_timer(timeout, thread);
@@ -101,7 +114,7 @@ impl Session {
         self.port.monitor.emit(kind, value as u32, &self.ends);
     }
 
-    /// The handshake is complete: makes the connection and, unless it is there, the pipe.
+    /// The handshake is complete.
     fn establish(&mut self, rest: &[u8], thread: &mut Thread) -> bool {
         thread.cancel_timer(&mut self.timer);
         let Phase::Handshaking { fd, handshake, .. } = std::mem::replace(&mut self.phase, Phase::Waiting)
@@ -109,14 +122,30 @@ impl Session {
             return true;
         };
         let Some(peer) = handshake.into_peer() else { return false };
+        let ours = self.port.config.socket_type;
+        let address = peer_names(fd.as_fd()).peer_address;
+        // A 1.0 subscriber does not say what it wants: it filters for itself.
+        let publisher = matches!(ours, SocketType::Pub | SocketType::Xpub);
+        let terms = Terms {
+            encoder: Encoder::for_peer(&peer, ours),
+            framing: peer.framing.into(),
+            info: peer_info(&peer.routing_id, &peer.metadata, &address, fd.as_raw_fd()),
+            heartbeats: peer.heartbeats,
+            subscribe: publisher && peer.version == (1, 0) && peer.socket_type.is_none(),
+        };
+        self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.ends);
+        self.run(fd, terms, rest, thread)
+    }
+
+    /// Makes the connection and, unless it is there, the pipe. `rest` was read behind the handshake.
+    fn run(&mut self, fd: OwnedFd, terms: Terms, rest: &[u8], thread: &mut Thread) -> bool {
+        let Terms { encoder, framing, info, heartbeats, subscribe } = terms;
         let config = &self.port.config;
         let side = self.pipe.clone().unwrap_or_else(|| PipeSide {
             id: self.port.inbox.reserve(),
             out: Arc::new(Queue::new(config.out)),
             inward: Arc::new(Queue::new(config.inward)),
         });
-        let names = peer_names(fd.as_fd());
-        let info = peer_info(&peer, &names.peer_address, fd.as_raw_fd());
         let parts = Parts {
             fd,
             key: self.handle.key,
@@ -128,29 +157,24 @@ impl Session {
             counters: Arc::clone(&self.port.counters),
             batches_wait: config.batch_timeout.is_some(),
         };
-        let mut write = WriteHalf::new(Encoder::for_peer(&peer, config.socket_type));
+        let mut write = WriteHalf::new(encoder);
         if !config.hello.is_empty() {
             // Ahead of what the pipe holds.
             write.add_control(&Entry::message(&mut Body::Slice(&config.hello)).slices_from(0).concat());
         }
-        let read =
-            ReadHalf::new(peer.framing.into(), config.max_message_size, config.socket_type, config.in_batch);
+        let read = ReadHalf::new(framing, config.max_message_size, config.socket_type, config.in_batch);
         let connection = Arc::new(Connection::new(parts, write, read));
-        self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.ends);
         let mut heartbeat =
             Heartbeat::new(config.heartbeat_interval, config.heartbeat_ttl, config.heartbeat_timeout);
-        if peer.heartbeats {
+        if heartbeats {
             heartbeat.start(Instant::now());
         }
         if let Some(connector) = &mut self.connector {
             connector.pause = config.reconnect_interval.unwrap_or_default();
         }
-        // A 1.0 subscriber does not say what it wants: it filters for itself.
-        let publisher = matches!(config.socket_type, SocketType::Pub | SocketType::Xpub);
-        let unasked = publisher && peer.version == (1, 0) && peer.socket_type.is_none();
         // Before anybody else can read: this comes first. Nobody is woken, since the socket knows of nothing yet.
         let notify = config.notify_connect;
-        if unasked {
+        if subscribe {
             push_message(&side.inward, &[1]);
         }
         if notify {
@@ -178,7 +202,7 @@ impl Session {
             // The socket was closed during the handshake, and knows nothing of a pipe to close.
             return false;
         }
-        if unasked || notify || !rest.is_empty() {
+        if subscribe || notify || !rest.is_empty() {
             // News of what was fed came before that of the pipe, to nobody.
             self.port.inbox.post(News::Readable(side_id));
         }
@@ -193,18 +217,28 @@ enum ShakeError {
     Protocol(HandshakeError),
 }
 
+/// How to speak with a peer, and what is known of it.
+struct Terms {
+    encoder: Encoder,
+    framing: Framing,
+    info: PeerInfo,
+    heartbeats: bool,
+    /// The peer wants everything, without saying so.
+    subscribe: bool,
+}
+
 /// What a socket and its messages tell about the peer.
-fn peer_info(peer: &Peer, address: &str, fd: i32) -> PeerInfo {
-    let mut properties = Vec::with_capacity(peer.metadata.len() + 3);
+fn peer_info(routing_id: &[u8], metadata: &[(String, Vec<u8>)], address: &str, fd: i32) -> PeerInfo {
+    let mut properties = Vec::with_capacity(metadata.len() + 3);
     // First, and so found first: what we know ourselves, a peer cannot claim otherwise.
     properties.push(("Peer-Address".to_owned(), address.to_owned()));
     properties.push(("__fd".to_owned(), fd.to_string()));
-    for (name, value) in &peer.metadata {
+    for (name, value) in metadata {
         // ZMTP calls it Identity, the manual of today Routing-Id; both names are answered.
         if name.eq_ignore_ascii_case("Identity") {
             properties.push(("Routing-Id".to_owned(), String::from_utf8_lossy(value).into_owned()));
         }
         properties.push((name.clone(), String::from_utf8_lossy(value).into_owned()));
     }
-    PeerInfo { routing_id: peer.routing_id.clone(), properties: Arc::new(properties.into()) }
+    PeerInfo { routing_id: routing_id.to_vec(), properties: Arc::new(properties.into()) }
 }
