@@ -38,6 +38,7 @@ use std::fmt;
 
 use crate::SocketType;
 use crate::frame;
+use crate::mechanism::curve::Cipher;
 use crate::mechanism::{Mechanism, Security, Step};
 use crate::metadata::{IDENTITY, MetadataError, SOCKET_TYPE, encode_property};
 use crate::zap::{Zap, ZapReply, ZapRequest, ZapStatus};
@@ -156,7 +157,7 @@ impl Handshake {
         let zap = match config.security {
             // 24/PLAIN leaves the decision to ZAP.
             Security::PlainServer => Zap::Required,
-            Security::PlainClient(_) => Zap::Never,
+            Security::PlainClient(_) | Security::CurveClient(_) => Zap::Never,
             _ => config.zap,
         };
         let secured = config.security != Security::Null || config.zap != Zap::Never;
@@ -321,6 +322,13 @@ impl Handshake {
             State::Done(peer) => Some(peer),
             _ => None,
         }
+    }
+
+    /// What every frame of the traffic goes through in both directions, once the handshake is complete. `None` for
+    /// mechanisms without encryption, before the handshake's end, and the second time.
+    pub fn take_cipher(&mut self) -> Option<Cipher> {
+        self.peer()?;
+        std::mem::replace(&mut self.mechanism, Mechanism::unused()).into_cipher()
     }
 
     /// As [`Handshake::peer`], by value.

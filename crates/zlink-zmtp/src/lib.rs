@@ -31,6 +31,7 @@ pub mod zws;
 
 pub use handshake::{Framing, Handshake, HandshakeConfig, HandshakeError, Peer, Stage};
 pub use heartbeat::{Heartbeat, HeartbeatAction};
+pub use mechanism::curve;
 pub use mechanism::{PlainCredentials, Security};
 pub use socket_type::SocketType;
 pub use zap::{Zap, ZapReply, ZapRequest};

@@ -3,12 +3,14 @@
 //! [`crate::handshake`] frames and unframes; a mechanism sends and judges commands, says when a ZAP
 //! handler is to be asked, and ends with the peer's metadata.
 
+pub mod curve;
 mod null;
 pub mod plain;
 
 use crate::command;
 use crate::handshake::HandshakeError;
 use crate::zap::{Zap, ZapRequest, ZapStatus};
+use curve::{Cipher, ClientKeys, ServerKeys};
 use null::Null;
 pub use plain::PlainCredentials;
 use plain::{PlainClient, PlainServer};
@@ -27,14 +29,18 @@ pub enum Security {
     PlainServer,
     /// 24/PLAIN as client.
     PlainClient(PlainCredentials),
+    /// 26/CURVEZMQ as server: a ZAP handler may decide by the client's public key.
+    CurveServer(ServerKeys),
+    /// 26/CURVEZMQ as client.
+    CurveClient(ClientKeys),
 }
 
 impl Security {
     /// Whether we are the server. NULL has no roles.
     pub const fn is_server(&self) -> bool {
         match self {
-            Self::PlainServer => true,
-            Self::Null | Self::PlainClient(_) => false,
+            Self::PlainServer | Self::CurveServer(_) => true,
+            Self::Null | Self::PlainClient(_) | Self::CurveClient(_) => false,
         }
     }
 }
@@ -56,6 +62,9 @@ pub(crate) enum Mechanism {
     Null(Null),
     PlainServer(PlainServer),
     PlainClient(PlainClient),
+    // Boxed: some hundred bytes of keys that the others do not need.
+    CurveServer(Box<curve::Server>),
+    CurveClient(Box<curve::Client>),
 }
 
 impl Mechanism {
@@ -63,12 +72,16 @@ impl Mechanism {
     ///
     /// # Errors
     ///
-    /// If `security` cannot be used: [`HandshakeError::LocalCredentialTooLong`].
+    /// If `security` cannot be used: [`HandshakeError::LocalCredentialTooLong`], [`HandshakeError::Curve`].
     pub(crate) fn new(security: Security, metadata: Vec<u8>, zap: Zap) -> Result<Self, HandshakeError> {
         Ok(match security {
             Security::Null => Self::Null(Null::new(metadata, zap)),
             Security::PlainServer => Self::PlainServer(PlainServer::new(metadata)),
             Security::PlainClient(credentials) => Self::PlainClient(PlainClient::new(metadata, credentials)?),
+            Security::CurveServer(keys) => {
+                Self::CurveServer(Box::new(curve::Server::new(keys, metadata, zap)))
+            }
+            Security::CurveClient(keys) => Self::CurveClient(Box::new(curve::Client::new(keys, metadata)?)),
         })
     }
 
@@ -82,6 +95,7 @@ impl Mechanism {
         match self {
             Self::Null(_) => *b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
             Self::PlainServer(_) | Self::PlainClient(_) => *b"PLAIN\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            Self::CurveServer(_) | Self::CurveClient(_) => *b"CURVE\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
         }
     }
 
@@ -90,8 +104,12 @@ impl Mechanism {
     pub(crate) fn start(&mut self, out: &mut Vec<u8>) -> Option<ZapRequest> {
         match self {
             Self::Null(null) => null.start(out),
-            Self::PlainServer(_) => None,
+            Self::PlainServer(_) | Self::CurveServer(_) => None,
             Self::PlainClient(client) => {
+                client.start(out);
+                None
+            }
+            Self::CurveClient(client) => {
                 client.start(out);
                 None
             }
@@ -104,6 +122,8 @@ impl Mechanism {
             Self::Null(null) => null.process(body),
             Self::PlainServer(server) => server.process(body, out),
             Self::PlainClient(client) => client.process(body, out),
+            Self::CurveServer(server) => server.process(body, out),
+            Self::CurveClient(client) => client.process(body, out),
         }
     }
 
@@ -112,10 +132,20 @@ impl Mechanism {
         match self {
             Self::Null(null) => null.authorized(out),
             Self::PlainServer(server) => server.authorized(out),
+            Self::CurveServer(server) => return Ok(server.authorized(out)),
             // A client asks nobody.
-            Self::PlainClient(_) => {}
+            Self::PlainClient(_) | Self::CurveClient(_) => {}
         }
         Ok(Step::Continue)
+    }
+
+    /// What the traffic after the handshake goes through, if this mechanism has such.
+    pub(crate) fn into_cipher(self) -> Option<Cipher> {
+        match self {
+            Self::CurveServer(server) => server.into_cipher(),
+            Self::CurveClient(client) => client.into_cipher(),
+            Self::Null(_) | Self::PlainServer(_) | Self::PlainClient(_) => None,
+        }
     }
 
     /// The handler refuses the peer: appends what tells it so. Nothing for a temporary failure: the

@@ -6,6 +6,7 @@ use crate::SocketType;
 use crate::command::CommandError;
 use crate::frame::FrameError;
 use crate::mechanism::NAME_LEN;
+use crate::mechanism::curve::CurveError;
 use crate::metadata::MetadataError;
 use crate::zap::{ZapError, ZapStatus};
 
@@ -96,6 +97,8 @@ pub enum HandshakeError {
     NoZapHandler,
     /// The peer sent ERROR with this reason, 0 to 255 bytes.
     PeerError(Vec<u8>),
+    /// CURVE cannot go on.
+    Curve(CurveError),
     /// Our own routing id exceeds 255 bytes.
     LocalRoutingIdTooLong {
         /// Its length in bytes.
@@ -171,12 +174,14 @@ impl HandshakeError {
             Self::LocalRoutingIdTooLong { .. }
             | Self::LocalMetadata(_)
             | Self::LocalCredentialTooLong { .. } => FailureKind::Configuration,
+            Self::Curve(error) if error.is_ours() => FailureKind::Configuration,
             Self::Frame(_)
             | Self::MalformedMechanismCommand(_)
             | Self::EarlyInput
             | Self::RoleMismatch
             | Self::InsecureVersion { .. }
             | Self::RoutingIdFlags { .. }
+            | Self::Curve(_)
             | Self::MessageBeforeReady
             | Self::MalformedCommand(_)
             | Self::UnexpectedCommand { .. }
@@ -220,6 +225,7 @@ impl HandshakeError {
             | Self::IncompatibleSocketType { .. }
             | Self::RoutingIdTooLong { .. } => INVALID_METADATA,
             Self::MechanismMismatch { .. } | Self::RoleMismatch => MECHANISM_MISMATCH,
+            Self::Curve(error) => error.protocol_error_code(),
         }
     }
 
@@ -252,6 +258,12 @@ impl From<ZapError> for HandshakeError {
 impl From<CommandError> for HandshakeError {
     fn from(e: CommandError) -> Self {
         Self::MalformedCommand(e)
+    }
+}
+
+impl From<CurveError> for HandshakeError {
+    fn from(e: CurveError) -> Self {
+        Self::Curve(e)
     }
 }
 
@@ -301,6 +313,7 @@ impl fmt::Display for HandshakeError {
             Self::PeerError(reason) => {
                 write!(f, "peer refused the handshake: \"{}\"", reason.escape_ascii())
             }
+            Self::Curve(e) => e.fmt(f),
             Self::LocalRoutingIdTooLong { len } => {
                 write!(f, "own routing id of {len} bytes exceeds the limit of 255")
             }
@@ -317,6 +330,7 @@ impl std::error::Error for HandshakeError {
         match self {
             Self::Frame(e) => Some(e),
             Self::MalformedCommand(e) => Some(e),
+            Self::Curve(e) => Some(e),
             Self::Metadata(e) | Self::LocalMetadata(e) => Some(e),
             Self::Zap(e) => Some(e),
             _ => None,
