@@ -104,6 +104,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 /// What `zmq_has` says yes to.
 const CAPABILITIES: &[&str] = &[
     "ipc",
+    "WS",
     #[cfg(feature = "draft")]
     "draft",
 ];

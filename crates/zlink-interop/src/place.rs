@@ -11,17 +11,23 @@ pub enum Transport {
     Tcp,
     /// Unix domain sockets.
     Ipc,
+    /// WebSocket over TCP.
+    Ws,
 }
 
 impl Transport {
-    /// Both.
-    pub const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Ipc];
+    /// Those that carry ZMTP as it is.
+    pub const PLAIN: [Transport; 2] = [Transport::Tcp, Transport::Ipc];
+
+    /// All of them.
+    pub const ALL: [Transport; 3] = [Transport::Tcp, Transport::Ipc, Transport::Ws];
 
     /// An endpoint to bind, whose rest the system chooses.
     pub fn wildcard(self) -> &'static str {
         match self {
             Transport::Tcp => "tcp://127.0.0.1:*",
             Transport::Ipc => "ipc://*",
+            Transport::Ws => "ws://127.0.0.1:*/interop",
         }
     }
 }
@@ -31,6 +37,7 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Transport::Tcp => "tcp",
             Transport::Ipc => "ipc",
+            Transport::Ws => "ws",
         })
     }
 }
@@ -45,16 +52,16 @@ pub struct Place {
 impl Place {
     /// Makes one.
     ///
-    /// With TCP it has a loopback address of its own, so that the system gives its port to nobody while it
+    /// With TCP, WebSocket included, it has a loopback address of its own, so that the system gives its port to nobody while it
     /// is unbound: those who leave the choice of port to the system do so on 127.0.0.1.
     pub fn new(transport: Transport) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         match transport {
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Ws => {
                 let (a, b, c) = (1 + process / 250 % 250, 1 + process % 250, 1 + number % 250);
                 let port = 5000 + number / 250;
-                Place { endpoint: format!("tcp://127.{a}.{b}.{c}:{port}"), folder: None }
+                Place { endpoint: format!("{transport}://127.{a}.{b}.{c}:{port}"), folder: None }
             }
             Transport::Ipc => {
                 let folder = std::env::temp_dir().join(format!("zlink-interop-{process}-{number}"));

@@ -99,7 +99,11 @@ pub struct WireListener {
 }
 
 impl WireListener {
-    /// Listens.
+    /// Listens, for peers that speak TCP itself or IPC.
+    ///
+    /// # Panics
+    ///
+    /// Over any other transport.
     pub fn new(transport: Transport) -> Self {
         match transport {
             Transport::Tcp => {
@@ -116,6 +120,7 @@ impl WireListener {
                 SockRef::from(&listener).set_read_timeout(Some(GUARD)).expect("the time-out is not zero");
                 WireListener { listener: Listener::Unix(listener, place), endpoint }
             }
+            Transport::Ws => panic!("no plain streams over {transport}"),
         }
     }
 

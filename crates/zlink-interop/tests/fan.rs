@@ -63,7 +63,7 @@ fn fan_in(receiver: Library, transport: Transport) -> [u32; PEERS] {
 
 #[test]
 fn eight_libzmq_push_are_served_by_one_zlink_pull_completely_in_order_and_fairly() {
-    for transport in Transport::BOTH {
+    for transport in Transport::ALL {
         let shares = fan_in(Library::Zlink, transport);
         assert!(shares.iter().all(|&share| share >= MANY / 10), "over {transport}: {shares:?}");
     }
@@ -71,7 +71,7 @@ fn eight_libzmq_push_are_served_by_one_zlink_pull_completely_in_order_and_fairly
 
 #[test]
 fn eight_zlink_push_are_served_by_one_libzmq_pull_completely_and_in_order() {
-    for transport in Transport::BOTH {
+    for transport in Transport::ALL {
         // How fairly is libzmq's affair.
         fan_in(Library::Libzmq, transport);
     }
@@ -81,7 +81,7 @@ fn eight_zlink_push_are_served_by_one_libzmq_pull_completely_and_in_order() {
 fn a_router_answers_each_of_eight_dealers_of_the_other_library() {
     const WINDOW: u32 = 100;
     for library in Library::BOTH {
-        for transport in Transport::BOTH {
+        for transport in Transport::ALL {
             let mut router = Node::new(library, Router);
             let endpoint = router.bind(transport.wildcard());
             let mut dealers: Vec<Node> = (0..PEERS)
@@ -117,7 +117,7 @@ fn a_router_answers_each_of_eight_dealers_of_the_other_library() {
 #[test]
 fn a_push_spreads_over_eight_pulls_of_the_other_library() {
     for library in Library::BOTH {
-        for transport in Transport::BOTH {
+        for transport in Transport::ALL {
             let mut push = Node::new(library, Push);
             let mut pulls: Vec<Node> = (0..PEERS)
                 .map(|_| {
@@ -144,7 +144,7 @@ fn a_push_spreads_over_eight_pulls_of_the_other_library() {
 #[test]
 fn a_publisher_reaches_eight_subscribers_of_the_other_library() {
     for library in Library::BOTH {
-        for transport in Transport::BOTH {
+        for transport in Transport::ALL {
             let mut publisher = Node::new(library, Xpub);
             publisher.set_unlimited();
             publisher.set_int(option::XPUB_VERBOSE, 1);

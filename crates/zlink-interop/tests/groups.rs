@@ -44,7 +44,7 @@ fn arriving<'a>(radio: &mut Node, dish: &mut Node, groups: &[&'a [u8]]) -> Vec<&
 
 fn sides(test: impl Fn(Node, Node, Transport)) {
     for library in Library::BOTH {
-        for transport in Transport::BOTH {
+        for transport in Transport::ALL {
             let (mut radio, mut dish) = (Node::new(library, Radio), Node::new(library.other(), Dish));
             radio.set_unlimited();
             dish.set_unlimited();

@@ -1,4 +1,4 @@
-//! Every pattern, zlink on one side and libzmq on the other, either of them bound, over TCP and IPC:
+//! Every pattern, zlink on one side and libzmq on the other, either of them bound, over TCP, IPC and WebSocket:
 //! messages of every size and of several parts arrive as they were sent, and streams complete and in order.
 
 use zlink::SocketType::{
@@ -167,6 +167,11 @@ macro_rules! pairings {
             #[test]
             fn over_ipc() {
                 super::super::$behaviour(PAIRING, Transport::Ipc);
+            }
+
+            #[test]
+            fn over_ws() {
+                super::super::$behaviour(PAIRING, Transport::Ws);
             }
         }
     )* };

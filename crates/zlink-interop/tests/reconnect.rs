@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// For each library as the one that stays, the other as the one that goes, over each transport.
 fn everywhere(behaviour: impl Fn(Library, &Place)) {
     for stays in Library::BOTH {
-        for transport in Transport::BOTH {
+        for transport in Transport::ALL {
             println!("{stays} stays, {} goes, over {transport}", stays.other());
             behaviour(stays, &Place::new(transport));
         }
@@ -254,7 +254,7 @@ impl Victim {
 
 #[test]
 fn zlink_goes_on_with_a_process_that_was_killed_and_started_again() {
-    for transport in Transport::BOTH {
+    for transport in Transport::ALL {
         let place = Place::new(transport);
         let mut push = connected(Library::Zlink, Push, &place);
         for round in 0..ROUNDS {

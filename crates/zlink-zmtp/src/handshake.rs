@@ -13,6 +13,8 @@
 //!                                                     Verdict
 //! ```
 //!
+//! Over WebSocket the HTTP upgrade takes the greeting's place: see [`Handshake::websocket_client`].
+//!
 //! The greeting is sent in steps, each only once the peer's bytes show that it will understand: the
 //! signature, which a 1.0 peer reads as the header of a routing-id frame; the major version; the rest.
 //! A mechanism that asks a ZAP handler stays in `Verdict` until the answer is there, or, if the peer may go
@@ -29,6 +31,7 @@ mod error;
 mod greeting;
 mod peer;
 mod reader;
+mod web;
 
 pub use crate::mechanism::plain::MAX_CREDENTIAL_LEN;
 pub use error::{FailureKind, HandshakeError, MechanismCommand};
@@ -42,8 +45,10 @@ use crate::mechanism::curve::Cipher;
 use crate::mechanism::{Mechanism, Security, Step};
 use crate::metadata::{IDENTITY, MetadataError, SOCKET_TYPE, encode_property};
 use crate::zap::{Zap, ZapReply, ZapRequest, ZapStatus};
+use crate::zws::upgrade::Upgrade;
 use greeting::{Event, Greeting};
 use reader::{Expect, FrameReader};
+use web::Web;
 use zeroize::{Zeroize, Zeroizing};
 
 /// The longest routing id in bytes.
@@ -86,6 +91,11 @@ pub enum Framing {
     V1,
     /// ZMTP 2.0 and later: [`frame`].
     V2,
+    /// WebSocket: [`crate::zws::frame`].
+    WebSocket {
+        /// Whether we are the client, and mask.
+        client: bool,
+    },
 }
 
 /// How far a handshake has come.
@@ -110,6 +120,8 @@ pub struct Handshake {
     /// Whether peers that know no security are refused.
     secured: bool,
     question: Question,
+    /// Over WebSocket.
+    web: Option<Web>,
     state: State,
     /// May hold a password.
     out: Zeroizing<Vec<u8>>,
@@ -119,6 +131,8 @@ pub struct Handshake {
 
 enum State {
     Greeting(Greeting),
+    /// Over WebSocket: the request or the response is awaited.
+    Upgrade(Upgrade),
     /// The peer is older than 3.0, and all but its routing id is known.
     RoutingId(FrameReader, Peer),
     /// All but what the metadata says is known.
@@ -180,6 +194,7 @@ impl Handshake {
             zap,
             secured,
             question: Question::None,
+            web: None,
             state,
             out,
             written: 0,
@@ -259,7 +274,9 @@ impl Handshake {
         }
         self.question = Question::None;
         if reply.status != ZapStatus::Success {
+            let from = self.out.len();
             Mechanism::denied(reply.status, &mut self.out);
+            self.frame_output(from);
             return Err(self.fail(HandshakeError::Denied { status: reply.status }));
         }
         self.admit(reply.into_properties())
@@ -283,7 +300,10 @@ impl Handshake {
 
     /// The peer is welcome.
     fn admit(&mut self, properties: Vec<(String, Vec<u8>)>) -> Result<(), HandshakeError> {
-        let step = match self.mechanism.authorized(&mut self.out) {
+        let from = self.out.len();
+        let step = self.mechanism.authorized(&mut self.out);
+        self.frame_output(from);
+        let step = match step {
             Ok(step) => step,
             Err(error) => return Err(self.fail(error)),
         };
@@ -342,7 +362,7 @@ impl Handshake {
     /// How far the handshake has come, or had come when it failed.
     pub fn stage(&self) -> Stage {
         match &self.state {
-            State::Greeting(_) => Stage::Greeting,
+            State::Greeting(_) | State::Upgrade(_) => Stage::Greeting,
             State::RoutingId(..) | State::Mechanism(..) | State::Verdict(_) | State::Held(_) => {
                 Stage::Mechanism
             }
@@ -355,6 +375,7 @@ impl Handshake {
     fn step(&mut self, bytes: &[u8]) -> Result<(usize, Option<State>), HandshakeError> {
         match &mut self.state {
             State::Greeting(_) => self.greet(bytes),
+            State::Upgrade(_) => self.upgrade(bytes),
             State::RoutingId(reader, peer) => {
                 let n = reader.feed(bytes)?;
                 let Some(id) = reader.body()? else {
@@ -367,8 +388,15 @@ impl Handshake {
                 let Some(command) = reader.body()? else {
                     return Ok((n, None));
                 };
-                let step = self.mechanism.process(command, &mut self.out)?;
                 let peer = peer.clone();
+                if let Some(kind) = reader.control()? {
+                    let body = command.to_vec();
+                    self.web_control(kind, &body)?;
+                    return Ok((n, Some(self.after(Step::Continue, peer)?)));
+                }
+                let from = self.out.len();
+                let step = self.mechanism.process(command, &mut self.out)?;
+                self.frame_output(from);
                 Ok((n, Some(self.after(step, peer)?)))
             }
             State::Verdict(_) if !bytes.is_empty() => Err(HandshakeError::EarlyInput),
@@ -380,7 +408,7 @@ impl Handshake {
     /// The state that a mechanism's step leads to.
     fn after(&mut self, step: Step, mut peer: Peer) -> Result<State, HandshakeError> {
         Ok(match step {
-            Step::Continue => State::Mechanism(self.command_reader(), peer),
+            Step::Continue => State::Mechanism(self.command_reader(peer.framing), peer),
             Step::AwaitZap(request) => {
                 self.question = Question::Ready(request);
                 State::Verdict(peer)
@@ -396,15 +424,17 @@ impl Handshake {
     }
 
     /// Begins the mechanism with a peer of this version.
-    fn begin_mechanism(&mut self, version: (u8, u8)) -> State {
+    fn begin_mechanism(&mut self, framing: Framing, version: (u8, u8)) -> State {
+        let from = self.out.len();
         if let Some(request) = self.mechanism.start(&mut self.out) {
             self.question = Question::Ready(request);
         }
-        State::Mechanism(self.command_reader(), Peer::new(Framing::V2, version))
+        self.frame_output(from);
+        State::Mechanism(self.command_reader(framing), Peer::new(framing, version))
     }
 
-    fn command_reader(&self) -> FrameReader {
-        FrameReader::new(Framing::V2, Expect::Command, self.max_command_size)
+    fn command_reader(&self, framing: Framing) -> FrameReader {
+        FrameReader::new(framing, Expect::Command, self.max_command_size)
     }
 
     fn greet(&mut self, bytes: &[u8]) -> Result<(usize, Option<State>), HandshakeError> {
@@ -463,7 +493,7 @@ impl Handshake {
                     if as_server && self.as_server {
                         return Err(HandshakeError::RoleMismatch);
                     }
-                    self.begin_mechanism(version)
+                    self.begin_mechanism(Framing::V2, version)
                 }
             };
             return Ok((taken, Some(next)));
@@ -523,6 +553,7 @@ fn push_new_greeting(out: &mut Vec<u8>, mechanism: &Mechanism, as_server: bool) 
     out.extend_from_slice(&[0; 31]);
 }
 
+/// The routing id to a peer older than 3.0.
 fn push_routing_id(out: &mut Vec<u8>, framing: Framing, routing_id: &[u8]) {
     let len = routing_id.len() as u64;
     match framing {
@@ -531,7 +562,7 @@ fn push_routing_id(out: &mut Vec<u8>, framing: Framing, routing_id: &[u8]) {
             let n = frame::v1::encode_header(false, len, &mut header);
             out.extend_from_slice(&header[..n]);
         }
-        Framing::V2 => {
+        Framing::V2 | Framing::WebSocket { .. } => {
             let mut header = [0; frame::MAX_HEADER_LEN];
             let n = frame::encode_header(false, false, len, &mut header);
             out.extend_from_slice(&header[..n]);

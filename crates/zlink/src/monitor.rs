@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::socket::Socket;
-use crate::transport::peer_names;
+use crate::transport::{WebAddress, peer_names};
 
 /// Events that wait to be read. A program that reads none must not let its peers fill the memory, and the engine
 /// waits for nobody: events beyond it are counted and dropped.
@@ -107,10 +107,11 @@ impl Ends {
         Ends { local: endpoint.to_owned(), remote: String::new(), bound: true }
     }
 
-    /// A connection that was accepted.
-    pub(crate) fn accepted(fd: BorrowedFd<'_>) -> Self {
+    /// A connection that was accepted, at a `ws` endpoint if there is one.
+    pub(crate) fn accepted(fd: BorrowedFd<'_>, web: Option<&WebAddress>) -> Self {
         let names = peer_names(fd);
-        Ends { local: names.local, remote: names.remote, bound: true }
+        let name = |end| WebAddress::name(web, end);
+        Ends { local: name(names.local), remote: name(names.remote), bound: true }
     }
 
     /// A connect that has no connection.
@@ -120,7 +121,12 @@ impl Ends {
 
     /// The connect has a connection.
     pub(crate) fn connected(&mut self, fd: BorrowedFd<'_>) {
-        self.local = peer_names(fd).local;
+        let local = peer_names(fd).local;
+        self.local = match self.remote.split_once(':') {
+            // A client is at no path.
+            Some((scheme @ ("ws" | "wss"), _)) => local.replacen("tcp", scheme, 1),
+            _ => local,
+        };
     }
 
     /// The connection is gone. Of one that was accepted nothing is left to tell of.

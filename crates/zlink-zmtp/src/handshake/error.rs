@@ -9,6 +9,7 @@ use crate::mechanism::NAME_LEN;
 use crate::mechanism::curve::CurveError;
 use crate::metadata::MetadataError;
 use crate::zap::{ZapError, ZapStatus};
+use crate::zws::upgrade::UpgradeError;
 
 // The `ZMQ_PROTOCOL_ERROR_ZMTP_*` values of zmq.h, carried by ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL.
 const UNSPECIFIED: i32 = 0x1000_0000;
@@ -22,11 +23,16 @@ const MALFORMED_COMMAND_READY: i32 = 0x1000_0016;
 const MALFORMED_COMMAND_WELCOME: i32 = 0x1000_0017;
 const INVALID_METADATA: i32 = 0x1000_0018;
 const MECHANISM_MISMATCH: i32 = 0x1100_0002;
+const WS_UNSPECIFIED: i32 = 0x3000_0000;
 
 /// Why a handshake failed. The connection must be closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {
+    /// The upgrade to WebSocket failed.
+    Upgrade(UpgradeError),
+    /// The peer sent a WebSocket CLOSE.
+    Closed,
     /// A frame header is invalid, or a frame is longer than the handshake allows.
     Frame(FrameError),
     /// The routing-id frame of a ZMTP 1.0 or 2.0 peer has flags set, though it can have none. A peer
@@ -176,6 +182,8 @@ impl HandshakeError {
             | Self::LocalCredentialTooLong { .. } => FailureKind::Configuration,
             Self::Curve(error) if error.is_ours() => FailureKind::Configuration,
             Self::Frame(_)
+            | Self::Upgrade(_)
+            | Self::Closed
             | Self::MalformedMechanismCommand(_)
             | Self::EarlyInput
             | Self::RoleMismatch
@@ -197,6 +205,7 @@ impl HandshakeError {
     /// The `ZMQ_PROTOCOL_ERROR_*` value of `zmq.h` for `ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL`.
     pub const fn protocol_error_code(&self) -> i32 {
         match self {
+            Self::Upgrade(_) | Self::Closed | Self::Frame(FrameError::WebSocket(_)) => WS_UNSPECIFIED,
             Self::Frame(_)
             | Self::RoutingIdFlags { .. }
             | Self::EarlyInput
@@ -270,6 +279,8 @@ impl From<CurveError> for HandshakeError {
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Upgrade(e) => e.fmt(f),
+            Self::Closed => f.write_str("peer closed the WebSocket connection during the handshake"),
             Self::Frame(e) => e.fmt(f),
             Self::RoutingIdFlags { flags } => {
                 write!(f, "routing id frame has flags {flags:#04x}; is the peer speaking ZMTP?")
@@ -328,6 +339,7 @@ impl fmt::Display for HandshakeError {
 impl std::error::Error for HandshakeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Upgrade(e) => Some(e),
             Self::Frame(e) => Some(e),
             Self::MalformedCommand(e) => Some(e),
             Self::Curve(e) => Some(e),

@@ -4,6 +4,8 @@ use zeroize::Zeroizing;
 
 use super::{Framing, HandshakeError};
 use crate::frame::{self, FLAG_COMMAND, FLAG_MORE, FrameHeader};
+use crate::zws::frame::{self as zws, Kind};
+use crate::zws::mask;
 
 /// What the frame must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +39,7 @@ impl FrameReader {
         let mut taken = 0;
         loop {
             let missing = match self.header()? {
-                // Headers are at most ten bytes: one at a time needs no second way to count them.
+                // Headers are at most fifteen bytes: one at a time needs no second way to count them.
                 None => 1,
                 Some(header) => frame_len(&header) - self.buf.len() as u64,
             };
@@ -46,8 +48,14 @@ impl FrameReader {
             if n == 0 {
                 return Ok(taken);
             }
+            let before = self.buf.len();
             self.buf.extend_from_slice(&rest[..n]);
             taken += n;
+            if let Some(web) = self.web_header()? {
+                let into_body = before.saturating_sub(usize::from(web.header_len));
+                let start = before.max(usize::from(web.header_len));
+                mask::apply(&mut self.buf[start..], mask::skip(web.key, into_body));
+            }
         }
     }
 
@@ -59,10 +67,29 @@ impl FrameReader {
         }))
     }
 
+    /// Of a complete frame, what it is if it is one of WebSocket's own.
+    pub(super) fn control(&self) -> Result<Option<Kind>, HandshakeError> {
+        let kind = self.web_header()?.map(|web| web.kind);
+        Ok(kind.filter(|kind| matches!(kind, Kind::Ping | Kind::Pong | Kind::Close)))
+    }
+
+    fn web_header(&self) -> Result<Option<zws::Header>, HandshakeError> {
+        match self.framing {
+            // What a client sends is masked: we are the other side.
+            Framing::WebSocket { client } => Ok(zws::decode_header(&self.buf, !client, self.max_body)?),
+            Framing::V1 | Framing::V2 => Ok(None),
+        }
+    }
+
     fn header(&self) -> Result<Option<FrameHeader>, HandshakeError> {
         let header = match self.framing {
             Framing::V1 => frame::v1::decode_header(&self.buf, self.max_body)?,
             Framing::V2 => frame::decode_header(&self.buf, self.max_body)?,
+            Framing::WebSocket { .. } => self.web_header()?.map(|web| FrameHeader {
+                flags: web.kind.flags(),
+                header_len: web.header_len,
+                body_len: web.body_len,
+            }),
         };
         let Some(header) = header else {
             return Ok(None);

@@ -6,6 +6,7 @@
 //!
 //! Sources: RFC 6455, section 4; 45/ZWS, "Handshake".
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
@@ -31,7 +32,7 @@ const BARE: &str = "ZWS2.0";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subprotocols {
     /// The mechanism's name: `NULL`, `PLAIN`, `CURVE`.
-    pub mechanism: &'static str,
+    pub mechanism: Cow<'static, str>,
     /// Whether `ZWS2.0` without a mechanism will do: no metadata then, only routing ids. For NULL, and only
     /// where nobody has to authenticate.
     pub bare: bool,

@@ -53,7 +53,11 @@ impl Outcome {
 
 /// Feeds the chunks in turn, collecting the output in pieces of at most three bytes.
 pub fn run<'a>(config: &HandshakeConfig, chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let mut handshake = Handshake::new(config.clone());
+    drive(Handshake::new(config.clone()), chunks)
+}
+
+/// As [`run`], a handshake of any kind.
+pub fn drive<'a>(mut handshake: Handshake, chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut output = Vec::new();
     let mut consumed = 0;
     let mut result = Ok(());
@@ -129,4 +133,18 @@ pub fn ready(properties: &[(&str, &[u8])]) -> Vec<u8> {
         body.extend_from_slice(value);
     }
     command(&body)
+}
+
+/// Both sides of an HTTP upgrade, agreed on `protocol`; a request that asks for it, and the answer.
+pub fn upgrade(protocol: &str) -> (Vec<u8>, Vec<u8>) {
+    let request = format!(
+        "GET /path HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {protocol}\r\n\
+         Sec-WebSocket-Version: 13\r\n\r\n"
+    );
+    let response = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n"
+    );
+    (request.into_bytes(), response.into_bytes())
 }

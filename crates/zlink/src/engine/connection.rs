@@ -14,8 +14,9 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use zlink_pipe::{Body, Entry, Holder, Queue, Staging};
 use zlink_zmtp::command;
-use zlink_zmtp::frame::FrameError;
+use zlink_zmtp::frame::{FrameError, MAX_HEADER_LEN, encode_header};
 
+use super::framing::CLOSE;
 use super::io_thread::{Command, IoShared};
 use super::lease::LeaseHolder;
 use super::reader::{DecodeError, Notice, ReadError, ReadHalf};
@@ -47,6 +48,7 @@ impl From<&DecodeError> for Failure {
         match error {
             DecodeError::Frame(FrameError::TooLarge { .. }) => Failure::TooLarge,
             DecodeError::Frame(_) | DecodeError::Command => Failure::Protocol,
+            DecodeError::Closed => Failure::Lost,
         }
     }
 }
@@ -332,6 +334,13 @@ impl Connection {
         }
     }
 
+    fn send_named(&self, name: &[u8], data: &[u8]) {
+        let body = command::body(name, data);
+        let mut header = [0; MAX_HEADER_LEN];
+        let n = encode_header(false, true, body.len() as u64, &mut header);
+        self.send_command(&[&header[..n], &body].concat());
+    }
+
     /// Sends a command frame as soon as the socket takes it.
     pub(super) fn send_command(&self, frame: &[u8]) {
         lock(&self.write).add_control(frame);
@@ -394,11 +403,13 @@ impl Connection {
     /// Makes what was decoded visible to the socket. Returns whether there was any.
     fn pass_on(&self, state: &mut ReadState, by: Holder) -> bool {
         for notice in state.notices.drain(..) {
-            let Notice::Ping { ttl_deciseconds, context } = notice;
-            *lock(&self.ping_ttl) = Some(ttl_deciseconds);
-            let mut pong = Vec::new();
-            if command::encode_pong(&mut pong, &context).is_ok() {
-                self.send_command(&pong);
+            match notice {
+                Notice::Ping { ttl_deciseconds, context } => {
+                    *lock(&self.ping_ttl) = Some(ttl_deciseconds);
+                    self.send_named(b"PONG", &context);
+                }
+                // Answered in kind, as far as the kernel takes it now: the connection is at its end.
+                Notice::Close(reason) => self.send_named(CLOSE, &reason),
             }
         }
         if state.ready.is_empty() {

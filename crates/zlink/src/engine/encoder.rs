@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use zlink_pipe::Entry;
 use zlink_zmtp::frame::{MAX_HEADER_LEN, decode_header, encode_header, header_len};
+use zlink_zmtp::zws::mask::Keys;
 use zlink_zmtp::{Peer, SocketType, command};
 
 use super::framing::{Framing, Outgoing};
@@ -60,6 +61,8 @@ struct Mark {
 pub(super) struct Encoder {
     announcements: Announcements,
     framing: Framing,
+    /// For what a WebSocket client masks.
+    keys: Keys,
     /// What was encoded last; `written` bytes of it are in the kernel.
     bytes: Vec<u8>,
     written: usize,
@@ -86,8 +89,8 @@ impl Encoder {
     }
 
     fn new(announcements: Announcements, framing: Framing) -> Self {
-        let (bytes, marks) = (Vec::new(), VecDeque::new());
-        Encoder { announcements, framing, bytes, written: 0, marks, source_written: 0 }
+        let (keys, bytes, marks) = (Keys::new(), Vec::new(), VecDeque::new());
+        Encoder { announcements, framing, keys, bytes, written: 0, marks, source_written: 0 }
     }
 
     /// Whether the pipe's entries are what goes on the wire: the encoder is not needed.
@@ -104,7 +107,7 @@ impl Encoder {
             _ if self.announcements != Announcements::Messages => None,
             Framing::V2 => Some(encode_header(false, false, len as u64, out)),
             Framing::Raw => Some(0),
-            Framing::V1 => None,
+            Framing::V1 | Framing::WebSocket { .. } => None,
         }
     }
 
@@ -154,9 +157,10 @@ impl Encoder {
         let message = !frame.more && !frame.command;
         match message.then(|| self.announcements.command(frame.body)).flatten() {
             Some(body) => {
-                self.framing.write(Outgoing { more: false, command: true, body: &body }, &mut self.bytes)
+                let command = Outgoing { more: false, command: true, body: &body };
+                self.framing.write(command, &mut self.keys, &mut self.bytes)
             }
-            None => self.framing.write(frame, &mut self.bytes),
+            None => self.framing.write(frame, &mut self.keys, &mut self.bytes),
         }
     }
 

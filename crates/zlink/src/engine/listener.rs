@@ -30,9 +30,10 @@ impl BoundEndpoint {
                 Ok(None) => return,
                 Ok(Some(accepted)) => {
                     let fd = accepted.stream.as_raw_fd() as u32;
-                    let ends = Ends::accepted(accepted.stream.as_fd());
+                    let web = self.listener.web();
+                    let ends = Ends::accepted(accepted.stream.as_fd(), web.map(Arc::as_ref));
                     self.port.monitor.emit(EventKind::Accepted, fd, &ends);
-                    Session::accepted(Arc::clone(&self.port), ends, accepted, thread);
+                    Session::accepted(Arc::clone(&self.port), ends, accepted, web, thread);
                 }
                 Err(error) => {
                     let ends = Ends::bound(self.listener.local_endpoint());

@@ -13,9 +13,10 @@ use std::ops::Range;
 use zlink_pipe::{Body, Buf, BufMut, Chunk, Entry, Message, Position};
 use zlink_zmtp::SocketType;
 use zlink_zmtp::command::{self, Command};
-use zlink_zmtp::frame::{FrameError, FrameHeader, MAX_HEADER_LEN, encode_header};
+use zlink_zmtp::frame::{FrameError, FrameHeader, MAX_HEADER_LEN, decode_header, encode_header};
+use zlink_zmtp::zws::frame::Kind;
 
-use super::framing::Framing;
+use super::framing::{Framing, Header};
 
 /// Most a read buffer grows to.
 const MAX_BUFFER: usize = 256 * 1024;
@@ -33,17 +34,24 @@ const RECENT: usize = 3;
 pub(super) enum DecodeError {
     Frame(FrameError),
     Command,
+    /// No fault: the peer has said that it will send no more.
+    Closed,
 }
 
 /// A command that the connection must act on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Notice {
-    Ping { ttl_deciseconds: u16, context: Vec<u8> },
+    Ping {
+        ttl_deciseconds: u16,
+        context: Vec<u8>,
+    },
+    /// A WebSocket CLOSE, with a code and a reason or without.
+    Close(Vec<u8>),
 }
 
 /// A body on its way into storage of its own.
 struct Large {
-    header: FrameHeader,
+    header: Header,
     body: BufMut,
     left: u64,
 }
@@ -144,7 +152,7 @@ impl ReadHalf {
         let n = self.buf.fill(wanted, read).map_err(ReadError::Io)?;
         self.adapt(n);
         let parts = n.div_ceil(self.min_size);
-        let mut frames = Frames::with_capacity(n + parts * MAX_HEADER_LEN);
+        let mut frames = Frames { bytes: Some(self.reuse(n + parts * MAX_HEADER_LEN)), ..Frames::default() };
         for part in self.buf.as_slice().chunks(self.min_size) {
             frames.push(false, part);
         }
@@ -228,11 +236,6 @@ impl ReadHalf {
         }
     }
 
-    #[inline]
-    fn header(&self, bytes: &[u8]) -> Result<Option<FrameHeader>, DecodeError> {
-        self.framing.header(bytes, self.max_body).map_err(DecodeError::Frame)
-    }
-
     /// Whether the frame, which is not complete yet, is to be read into storage of its own.
     fn wants_storage(&self, header: &FrameHeader, at: usize) -> bool {
         // No sum here can overflow: a body is shorter than 2^63.
@@ -245,7 +248,7 @@ impl ReadHalf {
         self.after_large = false;
         match self.framing {
             Framing::V2 => self.decode_as_is(ready, notices),
-            Framing::V1 | Framing::Raw => self.decode_others(ready, notices),
+            Framing::V1 | Framing::Raw | Framing::WebSocket { .. } => self.decode_others(ready, notices),
         }
     }
 
@@ -259,13 +262,15 @@ impl ReadHalf {
         let mut run = Run { from: self.start, boundary: self.start, at: self.start, messages: 0 };
         loop {
             let bytes = &self.buf.as_slice()[run.at..end];
-            let Some(header) = self.header(bytes)? else { break };
+            let Some(header) = decode_header(bytes, self.max_body).map_err(DecodeError::Frame)? else {
+                break;
+            };
             let header_len = usize::from(header.header_len);
             let available = (bytes.len() - header_len) as u64;
             if header.body_len > available {
                 if self.wants_storage(&header, run.at) {
                     self.copy_out(&run, ready);
-                    self.start_large(header, run.at + header_len);
+                    self.start_large(Header::from(header), run.at + header_len);
                     return Ok(());
                 }
                 break;
@@ -295,29 +300,40 @@ impl ReadHalf {
         ready: &mut VecDeque<Entry>,
         notices: &mut Vec<Notice>,
     ) -> Result<(), DecodeError> {
-        let mut frames = Frames::with_capacity(self.buf.len() - self.start);
+        let mut frames = Frames::default();
         loop {
             let bytes = &self.buf.as_slice()[self.start..];
-            let Some(header) = self.header(bytes)? else { break };
-            let body = self.start + usize::from(header.header_len);
-            if header.body_len > (self.buf.len() - body) as u64 {
-                if self.wants_storage(&header, self.start) {
+            let header = self.framing.header(bytes, self.max_body).map_err(DecodeError::Frame)?;
+            let Some(header) = header else { break };
+            let body = self.start + usize::from(header.frame.header_len);
+            if header.frame.body_len > (self.buf.len() - body) as u64 {
+                if self.wants_storage(&header.frame, self.start) {
                     self.pass_frames(frames, ready);
                     self.start_large(header, body);
                     return Ok(());
                 }
                 break;
             }
-            let end = body + header.body_len as usize;
+            let end = body + header.frame.body_len as usize;
             let opened = open(&header, &mut self.buf.as_mut_slice()[body..end])?;
             self.start = end;
             if !opened.command {
-                frames.push(opened.more, &self.buf.as_slice()[body..end][opened.body]);
+                let body = body + opened.body.start..body + opened.body.end;
+                if frames.bytes.is_none() {
+                    // The frames of what is left, whose headers may be longer in the pipe's form.
+                    let rest = self.buf.len() - body.start;
+                    frames.bytes = Some(self.reuse(rest + rest / 32 + MAX_HEADER_LEN));
+                }
+                frames.push(opened.more, &self.buf.as_slice()[body]);
                 continue;
             }
             // It may stand for a message: those before it come first.
-            self.pass_frames(std::mem::replace(&mut frames, Frames::with_capacity(0)), ready);
+            self.pass_frames(std::mem::take(&mut frames), ready);
             let bytes = &self.buf.as_slice()[body..end][opened.body];
+            if let Some(kind) = header.control() {
+                control(kind, bytes, notices)?;
+                continue;
+            }
             self.command(bytes, ready, notices)?;
         }
         self.pass_frames(frames, ready);
@@ -325,9 +341,12 @@ impl ReadHalf {
     }
 
     fn pass_frames(&mut self, frames: Frames, ready: &mut VecDeque<Entry>) {
-        let run =
-            Run { from: 0, boundary: frames.boundary, at: frames.bytes.len(), messages: frames.messages };
-        let buf = frames.bytes.freeze();
+        let Frames { bytes: Some(bytes), boundary, messages } = frames else { return };
+        let run = Run { from: 0, boundary, at: bytes.len(), messages };
+        let buf = bytes.freeze();
+        if self.recent.len() < RECENT {
+            self.recent.push_back(buf.clone());
+        }
         for (start, end, messages) in run.ranges() {
             self.pass(Chunk::new(buf.clone(), start, end, messages), ready);
         }
@@ -373,12 +392,12 @@ impl ReadHalf {
         }
     }
 
-    fn start_large(&mut self, header: FrameHeader, body_start: usize) {
+    fn start_large(&mut self, header: Header, body_start: usize) {
         let got = &self.buf.as_slice()[body_start..];
-        let trusted = usize::try_from(header.body_len).unwrap_or(usize::MAX).min(TRUSTED);
+        let trusted = usize::try_from(header.frame.body_len).unwrap_or(usize::MAX).min(TRUSTED);
         let mut body = BufMut::with_capacity(trusted.max(got.len()));
         body.extend_from_slice(got);
-        let left = header.body_len - got.len() as u64;
+        let left = header.frame.body_len - got.len() as u64;
         self.large = Some(Large { header, body, left });
         self.buf.truncate(0);
         self.start = 0;
@@ -391,7 +410,7 @@ impl ReadHalf {
     ) -> Result<(), DecodeError> {
         let Some(Large { header, mut body, .. }) = self.large.take() else { return Ok(()) };
         self.after_large = true;
-        let mut more = header.more();
+        let mut more = header.frame.more();
         if self.framing != Framing::V2 {
             let opened = open(&header, body.as_mut_slice())?;
             if opened.command {
@@ -459,30 +478,44 @@ impl Run {
 }
 
 /// Makes the body of a complete frame readable, in place: `bytes` are what follows its header.
-fn open(header: &FrameHeader, bytes: &mut [u8]) -> Result<Opened, DecodeError> {
-    Ok(Opened { more: header.more(), command: header.is_command(), body: 0..bytes.len() })
+fn open(header: &Header, bytes: &mut [u8]) -> Result<Opened, DecodeError> {
+    header.unmask(bytes);
+    Ok(Opened { more: header.frame.more(), command: header.frame.is_command(), body: 0..bytes.len() })
+}
+
+/// Notes what a frame of WebSocket's own asks for.
+fn control(kind: Kind, body: &[u8], notices: &mut Vec<Notice>) -> Result<(), DecodeError> {
+    match kind {
+        Kind::Ping => notices.push(Notice::Ping { ttl_deciseconds: 0, context: body.to_vec() }),
+        Kind::Close => {
+            notices.push(Notice::Close(body.to_vec()));
+            return Err(DecodeError::Closed);
+        }
+        // A sign of life, and as such counted.
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Frames in the pipe's form that were copied together.
+#[derive(Default)]
 struct Frames {
-    bytes: BufMut,
+    /// `None` before the first.
+    bytes: Option<BufMut>,
     /// The end of the last whole message.
     boundary: usize,
     messages: usize,
 }
 
 impl Frames {
-    fn with_capacity(capacity: usize) -> Self {
-        Frames { bytes: BufMut::with_capacity(capacity), boundary: 0, messages: 0 }
-    }
-
     fn push(&mut self, more: bool, body: &[u8]) {
         let mut header = [0; MAX_HEADER_LEN];
         let n = encode_header(more, false, body.len() as u64, &mut header);
-        self.bytes.extend_from_slice(&header[..n]);
-        self.bytes.extend_from_slice(body);
+        let bytes = self.bytes.get_or_insert_with(|| BufMut::with_capacity(n + body.len()));
+        bytes.extend_from_slice(&header[..n]);
+        bytes.extend_from_slice(body);
         if !more {
-            self.boundary = self.bytes.len();
+            self.boundary = bytes.len();
             self.messages += 1;
         }
     }

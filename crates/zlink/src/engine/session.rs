@@ -27,7 +27,7 @@ use crate::inbox::{Inbox, News, PipeId};
 use crate::monitor::{Ends, EventKind, MonitorHub};
 use crate::pipe::push_message;
 use crate::reactor::TimerId;
-use crate::transport::{Endpoint, Target, finish_connect};
+use crate::transport::{Endpoint, Target, WebAddress, finish_connect};
 
 /// How long a peer may take to close an `ipc` connection whose other direction has ended.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -103,6 +103,8 @@ pub(super) struct Session {
     port: Arc<Port>,
     /// `None` for an accepted connection.
     connector: Option<Connector>,
+    /// Of an accepted connection: the `ws` endpoint it was made to.
+    accepted_at: Option<Arc<WebAddress>>,
     /// For monitor events.
     ends: Ends,
     pipe: Option<PipeSide>,
@@ -141,6 +143,15 @@ impl Session {
         self.pipe.is_none()
     }
 
+    /// The `ws` or `wss` endpoint, if it is one.
+    fn web(&self) -> Option<&Arc<WebAddress>> {
+        match self.connector.as_ref().map(|connector| &connector.endpoint) {
+            Some(Endpoint::Tcp(endpoint)) => endpoint.web(),
+            Some(_) => None,
+            None => self.accepted_at.as_ref(),
+        }
+    }
+
     pub(super) fn connection(&self) -> Option<&Arc<Connection>> {
         match &self.phase {
             Phase::Running { connection, .. } => Some(connection),
@@ -153,6 +164,7 @@ impl Session {
             handle,
             port,
             connector: None,
+            accepted_at: None,
             ends,
             pipe: None,
             phase: Phase::Waiting,

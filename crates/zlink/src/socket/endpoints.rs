@@ -54,7 +54,11 @@ enum RecordKind {
 impl Record {
     /// What the caller wrote, unless the system chose a part of it: that names no endpoint.
     fn given_name(&self) -> Option<&String> {
-        let chosen = self.kind.is_bound() && (self.given.ends_with('*') || self.given.ends_with(":0"));
+        let address = match self.given.split_once("://") {
+            Some(("ws" | "wss", rest)) => rest.split('/').next().unwrap_or_default(),
+            _ => &self.given,
+        };
+        let chosen = self.kind.is_bound() && (address.ends_with('*') || address.ends_with(":0"));
         (!chosen).then_some(&self.given)
     }
 }
@@ -71,8 +75,9 @@ impl Socket {
         Ok(self.enter_aside()?.pipe_states())
     }
 
-    /// Accepts connections at `endpoint`: `tcp://interface:port`, `ipc://path` or `inproc://name`. A port of
-    /// `*` or 0 is chosen by the system; [`last_endpoint`](Self::last_endpoint) tells which.
+    /// Accepts connections at `endpoint`: `tcp://interface:port`, `ws://interface:port/path`, `ipc://path` or
+    /// `inproc://name`. A port of `*` or 0 is chosen by the system; [`last_endpoint`](Self::last_endpoint) tells
+    /// which.
     ///
     /// # Errors
     ///
@@ -445,7 +450,7 @@ impl Core {
                     fd.into_iter().for_each(|fd| ends.connected(fd));
                     ends
                 }
-                (None, Some(fd)) => Ends::accepted(fd),
+                (None, Some(fd)) => Ends::accepted(fd, None),
                 (None, None) => Ends::default(),
             };
             (ends, pipe.queued())

@@ -3,32 +3,36 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
 use super::connect::Target;
 use super::error::EndpointError;
 use super::interface;
+use super::web::WebAddress;
 
 /// The longest `ipc` path or name, in bytes: `sun_path` less the final zero. An abstract name's `@`
 /// counts, as the zero byte in its place does in the address.
 pub(crate) const MAX_IPC_NAME: usize = 107;
 
-/// A parsed endpoint. Displays as it was given.
+/// A parsed endpoint. Displays as it was given; a `ws` or `wss` one without a path, with the path `/`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
+    /// Also `ws` and `wss`.
     Tcp(TcpEndpoint),
     Ipc(IpcEndpoint),
     /// The name after `inproc://`.
     Inproc(String),
 }
 
-/// The address part of a `tcp` endpoint.
+/// The address part of a `tcp`, `ws` or `wss` endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TcpEndpoint {
     text: String,
     pub(super) address: HostPort,
     source: Option<HostPort>,
+    web: Option<Arc<WebAddress>>,
 }
 
 /// A host and a port; port 0 leaves the choice to the operating system.
@@ -106,6 +110,7 @@ impl Endpoint {
         }
         match transport {
             "tcp" => TcpEndpoint::parse(address, side).map(Endpoint::Tcp).map_err(malformed),
+            "ws" => TcpEndpoint::parse_web(address, false, side).map(Endpoint::Tcp).map_err(malformed),
             "ipc" => match IpcName::parse(address, side).map_err(malformed)? {
                 name if address.len() > MAX_IPC_NAME && name != IpcName::Wildcard => {
                     Err(EndpointError::PathTooLong { length: address.len(), max: MAX_IPC_NAME })
@@ -130,7 +135,7 @@ impl fmt::Display for Endpoint {
 
 impl fmt::Display for TcpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tcp://{}", self.text)
+        write!(f, "{}://{}", self.scheme(), self.text)
     }
 }
 
@@ -151,7 +156,32 @@ impl TcpEndpoint {
             Some((source, address)) => (Some(HostPort::parse(source, Side::Source)?), address),
             None => (None, text),
         };
-        Ok(TcpEndpoint { text: text.to_owned(), address: HostPort::parse(address, side)?, source })
+        let address = HostPort::parse(address, side)?;
+        Ok(TcpEndpoint { text: text.to_owned(), address, source, web: None })
+    }
+
+    fn parse_web(text: &str, secure: bool, side: Side) -> Result<TcpEndpoint, &'static str> {
+        let (authority, path) = match text.find('/') {
+            Some(at) => text.split_at(at),
+            None => (text, "/"),
+        };
+        let web = WebAddress::parse(authority, path, secure)?;
+        let address = HostPort::parse(authority, side)?;
+        Ok(TcpEndpoint {
+            text: format!("{authority}{path}"),
+            address,
+            source: None,
+            web: Some(Arc::new(web)),
+        })
+    }
+
+    /// What a `ws` or `wss` endpoint has and a `tcp` one has not.
+    pub(crate) fn web(&self) -> Option<&Arc<WebAddress>> {
+        self.web.as_ref()
+    }
+
+    fn scheme(&self) -> &'static str {
+        self.web.as_ref().map_or("tcp", |web| web.scheme())
     }
 
     /// The local address a connection is to come from, if the endpoint names one.
@@ -180,7 +210,8 @@ impl TcpEndpoint {
     /// says `tcp://127.0.0.1:5555`. Whoever disconnects or unbinds may use either.
     pub(crate) fn canonical(&self, ipv6: bool) -> Option<String> {
         let address = self.address.numeric(ipv6).ok().flatten()?;
-        Some(super::address::tcp_uri(&address))
+        let name = super::address::tcp_uri(&address);
+        Some(WebAddress::name(self.web.as_deref(), name))
     }
 }
 

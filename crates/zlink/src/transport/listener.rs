@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketFlags, accept_with, getsockname, sockopt};
@@ -11,6 +12,7 @@ use super::address::listening_uri;
 use super::config::TransportConfig;
 use super::endpoint::Endpoint;
 use super::error::{AcceptError, AcceptFailure, TransportError, classify_accept};
+use super::web::WebAddress;
 use super::{ipc, tcp};
 
 /// How many lost connections in a row one [`Listener::accept`] passes over before it lets other sources
@@ -26,6 +28,7 @@ pub(crate) struct Listener {
     fd: OwnedFd,
     family: AddressFamily,
     config: TransportConfig,
+    web: Option<Arc<WebAddress>>,
     local: String,
 }
 
@@ -56,8 +59,14 @@ impl Listener {
             Endpoint::Inproc(_) => return Err(TransportError::os("bind")(Errno::INVAL)),
         };
         let family = getsockname(&fd).map_err(TransportError::os("getsockname"))?.address_family();
+        let web = match endpoint {
+            Endpoint::Tcp(endpoint) => endpoint.web().cloned(),
+            Endpoint::Ipc(_) | Endpoint::Inproc(_) => None,
+        };
+        let local = listening_uri(fd.as_fd()).map_err(TransportError::os("getsockname"))?;
         Ok(Listener {
-            local: listening_uri(fd.as_fd()).map_err(TransportError::os("getsockname"))?,
+            local: WebAddress::name(web.as_deref(), local),
+            web,
             fd,
             family,
             config: config.clone(),
@@ -94,10 +103,15 @@ impl Listener {
         Ok(Accepted { stream })
     }
 
-    /// Where the listener is reached: `tcp://127.0.0.1:43211`, `ipc:///path`, `ipc://@name`, with
-    /// wildcards filled in.
+    /// Where the listener is reached: `tcp://127.0.0.1:43211`, `ws://127.0.0.1:43211/path`, `ipc:///path`,
+    /// `ipc://@name`, with wildcards filled in.
     pub(crate) fn local_endpoint(&self) -> &str {
         &self.local
+    }
+
+    /// What connections speak beneath ZMTP, if this is a `ws` or `wss` endpoint.
+    pub(crate) fn web(&self) -> Option<&Arc<WebAddress>> {
+        self.web.as_ref()
     }
 }
 

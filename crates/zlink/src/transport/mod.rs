@@ -24,6 +24,7 @@ mod resolver;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod web;
 
 pub(crate) use address::peer_names;
 pub(crate) use config::TransportConfig;
@@ -35,3 +36,4 @@ pub use error::EndpointError;
 pub(crate) use error::{AcceptError, TransportError, errno_of};
 pub(crate) use listener::{Accepted, Listener};
 pub(crate) use resolver::Resolver;
+pub(crate) use web::WebAddress;

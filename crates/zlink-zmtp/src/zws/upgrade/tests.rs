@@ -1,7 +1,7 @@
 use super::*;
 
-const NULL: Subprotocols = Subprotocols { mechanism: "NULL", bare: true };
-const PLAIN: Subprotocols = Subprotocols { mechanism: "PLAIN", bare: false };
+const NULL: Subprotocols = Subprotocols { mechanism: Cow::Borrowed("NULL"), bare: true };
+const PLAIN: Subprotocols = Subprotocols { mechanism: Cow::Borrowed("PLAIN"), bare: false };
 
 /// As RFC 6455, section 1.3, has it.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";

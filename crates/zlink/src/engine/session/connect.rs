@@ -13,13 +13,20 @@ use super::{ConnectTo, Connector, Phase, Port, Session, SessionHandle};
 use crate::engine::io_thread::{Command, Thread, TimerKey, next_key};
 use crate::monitor::{Ends, EventKind};
 use crate::reactor::Interest;
-use crate::transport::{Accepted, Endpoint, Target, start_connect};
+use crate::transport::{Accepted, Endpoint, Target, WebAddress, start_connect};
 
 impl Session {
-    /// Starts on a connection that was just accepted.
-    pub(in crate::engine) fn accepted(port: Arc<Port>, ends: Ends, accepted: Accepted, thread: &mut Thread) {
+    /// Starts on a connection that was just accepted, at a `ws` endpoint if there is one.
+    pub(in crate::engine) fn accepted(
+        port: Arc<Port>,
+        ends: Ends,
+        accepted: Accepted,
+        web: Option<&Arc<WebAddress>>,
+        thread: &mut Thread,
+    ) {
         let handle = SessionHandle::new(Arc::clone(&thread.shared));
         let mut session = Box::new(Session::new(handle, port, ends));
+        session.accepted_at = web.cloned();
         if session.start_handshake(accepted.stream, thread) {
             thread.add_session(session);
         } else {

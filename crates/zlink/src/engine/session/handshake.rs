@@ -27,7 +27,12 @@ use crate::transport::peer_names;
 impl Session {
     /// The transport's connection stands: starts on the handshake, if there is to be one.
     pub(super) fn start_handshake(&mut self, fd: OwnedFd, thread: &mut Thread) -> bool {
-        let handshake = Box::new(Handshake::new(self.port.config.handshake.clone()));
+        let config = self.port.config.handshake.clone();
+        let handshake = Box::new(match (self.web(), &self.connector) {
+            (None, _) => Handshake::new(config),
+            (Some(web), Some(_)) => Handshake::websocket_client(config, web.host(), web.path()),
+            (Some(_), None) => Handshake::websocket_server(config),
+        });
         // A connecting socket's descriptor is in the set already.
         let (epoll, key) = (&thread.shared.epoll, self.handle.key);
         if epoll.add(fd.as_fd(), key, Interest::READ).is_err()

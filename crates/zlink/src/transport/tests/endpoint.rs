@@ -24,6 +24,9 @@ fn endpoints_to_bind_to_are_accepted_and_displayed_as_given() {
         "tcp://br-lan.10:5555",
         "tcp://eth0.100@if3:*",
         "tcp://localhost:00080",
+        "ws://127.0.0.1:5555/",
+        "ws://*:*/path/of/some?length=1",
+        "ws://[::1]:*/",
         "ipc:///run/app.sock",
         "ipc://relative/path",
         "ipc://@abstract",
@@ -54,6 +57,8 @@ fn endpoints_to_connect_to_are_accepted_and_displayed_as_given() {
         "tcp://lo:5555;localhost:1235",
         "tcp://*:5555;localhost:1235",
         "tcp://[::1]:*;[::1]:1235",
+        "ws://localhost:5555/a",
+        "ws://[fe80::1%lo]:5555/",
         "ipc:///run/app.sock",
         "ipc://*not-a-wildcard",
         "ipc://@abstract",
@@ -232,5 +237,47 @@ proptest! {
         let address = std::net::SocketAddr::from((a, port));
         let target = target(&format!("tcp://{address}"), true);
         prop_assert_eq!(target, Target::Tcp(address, None));
+    }
+}
+
+#[test]
+fn web_endpoints_name_a_host_and_a_path_to_ask_for() {
+    for (endpoint, shown, host, path) in [
+        ("ws://example.org:5555", "ws://example.org:5555/", "example.org:5555", "/"),
+        ("ws://example.org:5555/a/b?c", "ws://example.org:5555/a/b?c", "example.org:5555", "/a/b?c"),
+        ("ws://example.org:80/", "ws://example.org:80/", "example.org", "/"),
+        ("ws://[::1]:1/x", "ws://[::1]:1/x", "[::1]:1", "/x"),
+        ("ws://[fe80::1%eth0]:1/x", "ws://[fe80::1%eth0]:1/x", "[fe80::1]:1", "/x"),
+    ] {
+        let parsed = Endpoint::for_connect(endpoint).unwrap_or_else(|e| panic!("{endpoint}: {e}"));
+        assert_eq!(parsed.to_string(), shown);
+        let Endpoint::Tcp(tcp) = parsed else { panic!("{endpoint}") };
+        let web = tcp.web().expect("a web address");
+        assert_eq!((web.host(), web.path()), (host, path), "{endpoint}");
+    }
+    let Ok(Endpoint::Tcp(tcp)) = Endpoint::for_connect("ws://127.0.0.1:5555/x") else {
+        panic!("well formed")
+    };
+    assert_eq!(tcp.canonical(true).as_deref(), Some("ws://[::ffff:127.0.0.1]:5555/x"));
+}
+
+#[test]
+fn web_endpoints_that_cannot_be_asked_for_are_refused() {
+    for endpoint in [
+        "ws://",
+        "ws://host",
+        "ws://host/path",
+        "ws:///path",
+        "ws://:80/",
+        "ws://host:x/",
+        "ws://host:*/",
+        "ws://*:80/",
+        "ws://a:1;b:2/",
+        "ws://host:80/a b",
+        "ws://host:80/a\r\nX: y",
+        "ws://host:80/\u{e4}",
+    ] {
+        let error = Endpoint::for_connect(endpoint).expect_err(endpoint);
+        assert_eq!(error.errno(), Errno::INVAL.raw_os_error(), "{endpoint}");
     }
 }
