@@ -21,6 +21,7 @@ over_tcp_and_ipc! {
     immediate_takes_no_message_once_the_peer_is_gone,
     a_client_finds_a_server_that_comes_back,
     a_disconnected_socket_sends_to_nobody_and_connects_again,
+    a_peer_sees_who_connects_and_closes_at_once,
     either_side_may_come_first,
     last_endpoint_names_what_was_bound_and_connected,
     an_endpoint_in_use_is_refused_and_the_socket_goes_on,
@@ -163,6 +164,17 @@ fn a_disconnected_socket_sends_to_nobody_and_connects_again(transport: Transport
         push.disconnect(&endpoint).expect("disconnect");
         assert!(matches!(push.disconnect(&endpoint), Err(Error::NoSuchEndpoint)));
         assert!(matches!(push.try_send("lost").expect_err("no peer").error, Error::WouldBlock));
+    }
+}
+
+fn a_peer_sees_who_connects_and_closes_at_once(transport: Transport) {
+    let context = Context::new();
+    for _ in 0..50 {
+        let (rep, endpoint) = bound(&context, SocketType::Rep, transport);
+        let events = monitor(&rep);
+        drop(connected(&context, SocketType::Req, &endpoint));
+        events.wait_for(&[EventKind::Accepted]);
+        events.wait_for(&[EventKind::Disconnected]);
     }
 }
 

@@ -205,12 +205,16 @@ impl TcpEndpoint {
         address.map(Some).ok_or_else(|| Errno::NODEV.into())
     }
 
+    /// The address, if no lookup is needed to tell.
+    pub(crate) fn numeric(&self, ipv6: bool) -> Option<SocketAddr> {
+        self.address.numeric(ipv6).ok().flatten()
+    }
+
     /// The form `ZMQ_LAST_ENDPOINT` and monitors give this endpoint once it is bound or resolved, if
     /// no lookup is needed to tell: `tcp://[::ffff:127.0.0.1]:5555` where `ipv6` is on and the string
     /// says `tcp://127.0.0.1:5555`. Whoever disconnects or unbinds may use either.
     pub(crate) fn canonical(&self, ipv6: bool) -> Option<String> {
-        let address = self.address.numeric(ipv6).ok().flatten()?;
-        let name = super::address::tcp_uri(&address);
+        let name = super::address::tcp_uri(&self.numeric(ipv6)?);
         Some(WebAddress::name(self.web.as_deref(), name))
     }
 }

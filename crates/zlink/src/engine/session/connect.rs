@@ -58,6 +58,11 @@ impl Session {
             }
             Endpoint::Tcp(endpoint) => {
                 self.phase = Phase::Resolving;
+                // Not by way of the mailbox, where the socket's close may be next: as with libzmq, a peer sees that
+                // somebody has connected who closes at once.
+                if let Some(address) = endpoint.numeric(self.port.config.transport.ipv6) {
+                    return self.resolved(Ok(vec![address]), thread);
+                }
                 let io = Arc::clone(&thread.shared);
                 let done = Box::new(move |result| io.post(Command::Resolved { key, result }));
                 thread.shared.resolver.resolve(endpoint, self.port.config.transport.ipv6, done);
