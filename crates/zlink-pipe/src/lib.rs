@@ -22,7 +22,7 @@ pub use buf::{Buf, BufMut};
 pub use cursor::Cursor;
 pub use entry::{Chunk, Entry, Frames, Position};
 pub use message::{GroupError, MAX_GROUP_LEN, Message, Properties, group_name};
-pub use queue::{Holder, Pushed, Queue, QueueConfig, Release, Taken, Watch, Writer};
+pub use queue::{Credit, Holder, Pushed, Queue, QueueConfig, Release, Taken, Watch, Writer};
 pub use staging::{Body, Staging};
 
 /// Bodies of at least this many bytes travel by reference instead of being copied into a chunk.

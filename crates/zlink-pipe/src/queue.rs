@@ -28,11 +28,24 @@ use crate::sync::{Mutex, lock};
 use state::State;
 pub use token::{Holder, Release, Watch, Writer};
 
+/// When the producer learns of the room that messages have left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Credit {
+    /// At once.
+    AtOnce,
+    /// When so many have left that half the high-water mark, rounded up, is free again.
+    InBatches,
+    /// When it [asks](Queue::collect_credit), or waits for room and half the mark is free.
+    OnDemand,
+}
+
 /// Limits and batching of a queue.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueConfig {
     /// Messages that may be in the queue, including those being written. 0: no limit.
     pub hwm: usize,
+    /// When room counts.
+    pub credit: Credit,
     /// Keep only the newest message.
     pub conflate: bool,
     /// Whether the producer may drain the queue itself.
@@ -49,6 +62,7 @@ impl Default for QueueConfig {
     fn default() -> Self {
         QueueConfig {
             hwm: 1000,
+            credit: Credit::AtOnce,
             conflate: false,
             direct: true,
             gather: None,
@@ -129,9 +143,25 @@ impl Queue {
         lock(&self.state).admit()
     }
 
-    /// Whether a message would be admitted now. Notes that the producer waits if not.
+    /// Lets the room that was withheld by [`Credit::OnDemand`] count. Returns whether there was any, and there is room
+    /// now.
+    pub fn collect_credit(&self) -> bool {
+        let mut state = lock(&self.state);
+        let room = state.withholds() && state.in_flight < state.config.hwm;
+        state.collect();
+        state.producer_blocked &= !room;
+        room
+    }
+
+    /// Whether there is room that the producer has to [ask](Self::collect_credit) for.
+    pub fn withholds_credit(&self) -> bool {
+        lock(&self.state).withholds()
+    }
+
+    /// Whether a message would be admitted now, with all room counted. Notes that the producer waits if not.
     pub fn has_room(&self) -> bool {
         let mut state = lock(&self.state);
+        state.collect();
         let full = state.is_full();
         state.producer_blocked |= full;
         !full
@@ -236,10 +266,9 @@ impl Queue {
     /// Drops everything that has gathered. Returns whether the producer waits for room and there is some.
     pub fn clear(&self) -> bool {
         let mut state = lock(&self.state);
-        let messages = state.messages;
         state.discard();
-        state.in_flight += messages; // `discard` took them out; `credit` reports the room they leave
-        state.credit(messages)
+        state.held = 0;
+        state.credit(0)
     }
 
     /// Whether as much has gathered as a batch is to hold.
@@ -252,6 +281,14 @@ impl Queue {
         lock(&self.state).in_flight
     }
 
+    /// Messages in the queue or being written, and those that have left since the last whole batch of half the mark:
+    /// what a producer that is told of room in batches takes to be under way.
+    pub fn unacknowledged(&self) -> usize {
+        let state = lock(&self.state);
+        let left = if state.config.credit == Credit::AtOnce { 0 } else { state.phase };
+        state.in_flight + left
+    }
+
     /// Whether everything pushed has been taken.
     pub fn is_empty(&self) -> bool {
         lock(&self.state).is_empty()
@@ -261,6 +298,9 @@ impl Queue {
     pub fn set_hwm(&self, hwm: usize) -> bool {
         let mut state = lock(&self.state);
         state.config.hwm = hwm;
+        if state.phase >= state.batch() {
+            (state.phase, state.held) = (0, 0);
+        }
         // Not only from half the mark on: nothing need ever be credited that would tell the producer later.
         let unblocked = state.producer_blocked && !state.is_full();
         state.producer_blocked &= !unblocked;

@@ -44,21 +44,34 @@ pub(crate) struct InprocPeer(OnceLock<Named>);
 struct Named {
     inbox: Arc<Inbox>,
     id: PipeId,
+    marks: Marks,
     /// What it receives last of this pipe, from the one who closes it (`ZMQ_DISCONNECT_MSG`). Empty for nothing.
     farewell: Vec<u8>,
 }
 
+/// High-water marks of a socket, in messages; 0 for none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marks {
+    pub(crate) send: usize,
+    pub(crate) receive: usize,
+}
+
 impl InprocPeer {
-    pub(crate) fn new(inbox: Arc<Inbox>, id: PipeId) -> Self {
+    pub(crate) fn new(inbox: Arc<Inbox>, id: PipeId, marks: Marks) -> Self {
         let peer = InprocPeer::default();
-        peer.set(inbox, id, Vec::new());
+        peer.set(inbox, id, marks, Vec::new());
         peer
     }
 
     /// Names the peer. Done once, by the connect or the bind, whichever is later.
-    pub(crate) fn set(&self, inbox: Arc<Inbox>, id: PipeId, farewell: Vec<u8>) {
+    pub(crate) fn set(&self, inbox: Arc<Inbox>, id: PipeId, marks: Marks, farewell: Vec<u8>) {
         // A second bind cannot find the same pending connect.
-        let _ = self.0.set(Named { inbox, id, farewell });
+        let _ = self.0.set(Named { inbox, id, marks, farewell });
+    }
+
+    /// The peer's marks when the pipe was made; `None` if there is no peer yet.
+    pub(crate) fn marks(&self) -> Option<Marks> {
+        self.0.get().map(|peer| peer.marks)
     }
 
     pub(crate) fn post(&self, news: impl FnOnce(PipeId) -> News) {

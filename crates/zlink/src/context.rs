@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use zlink_pipe::{Queue, QueueConfig};
+use zlink_pipe::{Credit, Queue, QueueConfig};
 use zlink_zmtp::SocketType;
 
-use crate::attach::{Attachment, InprocPeer, Link, PeerInfo};
+use crate::attach::{Attachment, InprocPeer, Link, Marks, PeerInfo};
 use crate::engine::{EndpointId, IoShared, IoThread};
 use crate::error::{Error, Result};
 use crate::inbox::{Inbox, News, PipeId};
 use crate::option::context::ContextOptions;
-use crate::pipe::push_message;
+use crate::pipe::{joint_hwm, push_message};
 use crate::reactor::{Ended, Wakeup};
 use crate::socket::Socket;
 
@@ -57,8 +57,7 @@ pub(crate) struct InprocEnd {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) socket_type: SocketType,
     pub(crate) routing_id: Vec<u8>,
-    pub(crate) send_hwm: usize,
-    pub(crate) receive_hwm: usize,
+    pub(crate) marks: Marks,
     pub(crate) conflate: bool,
     /// Sent to whoever connects (`ZMQ_HELLO_MSG`). Empty for nothing.
     pub(crate) hello: Vec<u8>,
@@ -82,11 +81,6 @@ struct Pending {
     out: Arc<Queue>,
     inward: Arc<Queue>,
     peer: Arc<InprocPeer>,
-}
-
-/// The mark of an in-process pipe: what both sides may hold, without limit if either has none.
-fn joint_hwm(send: usize, receive: usize) -> usize {
-    if send == 0 || receive == 0 { 0 } else { send + receive }
 }
 
 /// Puts a greeting into a pipe that nobody knows of yet; an empty one is none.
@@ -297,9 +291,10 @@ impl ContextInner {
         for pending in waiting {
             let id = end.inbox.reserve();
             // Both queues were made before the other side's marks were known.
-            let _ = pending.out.set_hwm(joint_hwm(pending.from.send_hwm, end.receive_hwm));
-            let _ = pending.inward.set_hwm(joint_hwm(end.send_hwm, pending.from.receive_hwm));
-            let link = InprocPeer::new(Arc::clone(&pending.from.inbox), pending.pipe);
+            let marks = pending.from.marks;
+            let _ = pending.out.set_hwm(joint_hwm(marks.send, end.marks.receive));
+            let _ = pending.inward.set_hwm(joint_hwm(end.marks.send, marks.receive));
+            let link = InprocPeer::new(Arc::clone(&pending.from.inbox), pending.pipe, marks);
             say(&pending.inward, &end.hello);
             // First the name, then the news: what the peer sends from here on reaches the binder.
             end.inbox.post(News::Attached(Box::new(Attachment {
@@ -310,7 +305,7 @@ impl ContextInner {
                 peer: Some(pending.from.info()),
                 endpoint: None,
             })));
-            pending.peer.set(Arc::clone(&end.inbox), id, end.disconnect.clone());
+            pending.peer.set(Arc::clone(&end.inbox), id, end.marks, end.disconnect.clone());
             // It may have been told before that its news reached nobody.
             end.inbox.post(News::Readable(id));
             pending.from.inbox.post(News::Reconnected(pending.pipe, end.info()));
@@ -331,22 +326,30 @@ impl ContextInner {
     pub(crate) fn connect_inproc(&self, name: &str, from: &InprocEnd, pipe: PipeId) -> Attachment {
         let mut state = lock(&self.state);
         let bound = state.bound.get(name).cloned();
-        let (send, receive, conflate) = bound
-            .as_ref()
-            .map_or((0, 0, from.conflate), |to| (to.send_hwm, to.receive_hwm, from.conflate || to.conflate));
+        let conflate = from.conflate || bound.as_ref().is_some_and(|to| to.conflate);
         let queue = |hwm| {
-            Arc::new(Queue::new(QueueConfig { hwm, conflate, direct: false, ..QueueConfig::default() }))
+            let credit = Credit::InBatches;
+            Arc::new(Queue::new(QueueConfig {
+                hwm,
+                credit,
+                conflate,
+                direct: false,
+                ..QueueConfig::default()
+            }))
         };
-        let (out, inward) = match bound {
-            Some(_) => (queue(joint_hwm(from.send_hwm, receive)), queue(joint_hwm(send, from.receive_hwm))),
-            None => (queue(from.send_hwm), queue(from.receive_hwm)),
+        let (out, inward) = match &bound {
+            Some(to) => (
+                queue(joint_hwm(from.marks.send, to.marks.receive)),
+                queue(joint_hwm(to.marks.send, from.marks.receive)),
+            ),
+            None => (queue(from.marks.send), queue(from.marks.receive)),
         };
         say(&out, &from.hello);
         let (link, peer) = match bound {
             Some(to) => {
                 let id = to.inbox.reserve();
                 say(&inward, &to.hello);
-                let back = InprocPeer::new(Arc::clone(&from.inbox), pipe);
+                let back = InprocPeer::new(Arc::clone(&from.inbox), pipe, from.marks);
                 to.inbox.post(News::Attached(Box::new(Attachment {
                     id,
                     out: Arc::clone(&inward),
@@ -357,7 +360,7 @@ impl ContextInner {
                 })));
                 let info = to.info();
                 let peer = InprocPeer::default();
-                peer.set(to.inbox, id, to.disconnect);
+                peer.set(to.inbox, id, to.marks, to.disconnect);
                 (Arc::new(peer), Some(info))
             }
             None => {

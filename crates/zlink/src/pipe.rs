@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use zlink_pipe::{Body, Cursor, Entry, Message, Pushed, Queue, Staging};
 
-use crate::attach::{Attachment, Link, PeerInfo};
+use crate::attach::{Attachment, Link, Marks, PeerInfo};
 use crate::engine::stats::Counters;
 use crate::engine::{Command, Connection, EndpointId};
 use crate::inbox::{News, PipeId};
@@ -17,6 +17,11 @@ const STREAM_GAP: Duration = Duration::from_micros(2);
 /// taken for one.
 const STREAM_AFTER: u32 = 3;
 
+/// A sender that does not wait learns of the room that its messages have left no sooner than this after the first of
+/// them, unless it polls or receives: `ZMQ_SNDHWM` is then the most it sends in one go, as with libzmq, whose senders
+/// look for news as often.
+const CREDIT_DELAY: Duration = Duration::from_millis(1);
+
 /// Most messages read before credit is returned: a sender must not wait for what was read long ago.
 const MAX_CREDIT_BATCH: usize = 4096;
 
@@ -24,6 +29,11 @@ const MAX_CREDIT_BATCH: usize = 4096;
 /// must be woken.
 pub(crate) fn push_message(queue: &Queue, body: &[u8]) -> bool {
     queue.push_entries(&mut VecDeque::from([Entry::message(&mut Body::Slice(body))]))
+}
+
+/// The mark of an in-process pipe: what both sides may hold, without limit if either has none.
+pub(crate) fn joint_hwm(send: usize, receive: usize) -> usize {
+    if send == 0 || receive == 0 { 0 } else { send + receive }
 }
 
 /// The pipe takes no message now.
@@ -74,6 +84,24 @@ struct Rhythm {
     receives: u64,
 }
 
+/// When the first message was sent whose room the sender has not asked for, as far as is known, and how many receives
+/// there had been.
+struct Burst {
+    start: Instant,
+    receives: u64,
+}
+
+/// What became of room that was withheld.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Collected {
+    /// It counts now.
+    Room,
+    /// It is not time yet.
+    Early,
+    /// There is none: news will come when there is.
+    Nothing,
+}
+
 /// One pipe.
 pub(crate) struct PipeEnd {
     pub(crate) id: PipeId,
@@ -84,9 +112,11 @@ pub(crate) struct PipeEnd {
     staging: Staging,
     pub(crate) peer: PeerInfo,
     pub(crate) endpoint: Option<EndpointId>,
-    /// Credit is returned at least this often, in messages.
+    /// Credit is returned at least this often, in messages, and so many have been credited of the present batch.
     credit_batch: usize,
+    credited: usize,
     rhythm: Rhythm,
+    burst: Option<Burst>,
     /// The peer is gone: what it sent can be read, nothing can be sent.
     gone: bool,
     /// The pipe has had a connection.
@@ -99,7 +129,7 @@ impl PipeEnd {
         let was_connected = peer.is_some();
         let mut cursor = Cursor::new();
         cursor.set_copies(!zero_copy);
-        PipeEnd {
+        let mut pipe = PipeEnd {
             id,
             out,
             inward,
@@ -108,11 +138,40 @@ impl PipeEnd {
             staging: Staging::new(),
             peer: peer.unwrap_or_default(),
             endpoint,
-            credit_batch: (receive_hwm / 2).clamp(1, MAX_CREDIT_BATCH),
+            credit_batch: 1,
+            credited: 0,
             rhythm: Rhythm::default(),
+            burst: None,
             gone: false,
             was_connected,
+        };
+        pipe.set_credit_batch(receive_hwm);
+        pipe
+    }
+
+    /// Chooses how often credit is returned, from the socket's own mark.
+    fn set_credit_batch(&mut self, receive: usize) {
+        let mark = match self.inproc_marks() {
+            Some(peer) => joint_hwm(peer.send, receive),
+            None => receive,
+        };
+        // Without a mark nobody waits for credit.
+        let batch = if mark == 0 { MAX_CREDIT_BATCH } else { mark.div_ceil(2) };
+        self.credit_batch = batch.min(MAX_CREDIT_BATCH);
+    }
+
+    /// The marks of the peer when the pipe was made, if it is a socket of this context.
+    fn inproc_marks(&self) -> Option<Marks> {
+        match &self.link {
+            Link::Inproc(peer) => peer.marks(),
+            Link::Session(_) => None,
         }
+    }
+
+    /// The peer is there, for the first time or again.
+    pub(crate) fn set_peer(&mut self, peer: PeerInfo, receive_hwm: usize) {
+        self.peer = peer;
+        self.set_credit_batch(receive_hwm);
     }
 
     /// The connection at this moment, if the peer is remote and connected.
@@ -125,7 +184,7 @@ impl PipeEnd {
 
     /// Messages in the queue to the peer, and in the queue from the peer.
     pub(crate) fn queued(&self) -> [u64; 2] {
-        [self.out.in_flight() as u64, self.inward.in_flight() as u64]
+        [self.out.unacknowledged() as u64, self.inward.unacknowledged() as u64]
     }
 
     // --- sending ---
@@ -148,14 +207,19 @@ impl PipeEnd {
                     return Ok(());
                 }
                 Pushed::Write => {
+                    self.note_burst(receives);
                     self.write_gathered();
                     return Ok(());
                 }
                 Pushed::Wake => {
+                    self.note_burst(receives);
                     self.wake_consumer();
                     return Ok(());
                 }
-                Pushed::FlushFirst => self.write_gathered(),
+                Pushed::FlushFirst => {
+                    self.note_burst(receives);
+                    self.write_gathered();
+                }
                 Pushed::Full => return Err(Full),
             }
         }
@@ -198,8 +262,14 @@ impl PipeEnd {
                 self.staging = staging;
                 self.rhythm.last = Some(Instant::now());
             }
-            Pushed::Write => self.write_gathered(),
-            Pushed::Wake => self.wake_consumer(),
+            Pushed::Write => {
+                self.note_burst(receives);
+                self.write_gathered();
+            }
+            Pushed::Wake => {
+                self.note_burst(receives);
+                self.wake_consumer();
+            }
         }
     }
 
@@ -217,11 +287,31 @@ impl PipeEnd {
             && self.rhythm.last.is_some_and(|last| start.duration_since(last) < STREAM_GAP);
         self.rhythm.run = if stream { self.rhythm.run + 1 } else { 1 };
         self.rhythm.receives = receives;
+        self.burst.get_or_insert(Burst { start, receives });
         if self.rhythm.run > STREAM_AFTER {
             self.rhythm.run = 0;
             self.out.set_streaming(true);
         }
         self.connection()
+    }
+
+    /// Notes a send of which the queue's consumer is told, or that the sender writes: in between there is none that
+    /// would be worth a look at the clock.
+    fn note_burst(&mut self, receives: u64) {
+        self.burst.get_or_insert_with(|| Burst { start: Instant::now(), receives });
+    }
+
+    /// Lets room count that was withheld, if the sender `waits`, has received since, or has taken its time.
+    fn collect_credit(&mut self, waits: bool, receives: u64) -> Collected {
+        if !self.out.withholds_credit() {
+            return Collected::Nothing;
+        }
+        let early = |burst: &Burst| burst.receives == receives && burst.start.elapsed() < CREDIT_DELAY;
+        if !waits && self.burst.as_ref().is_some_and(early) {
+            return Collected::Early;
+        }
+        self.burst = None;
+        if self.out.collect_credit() { Collected::Room } else { Collected::Nothing }
     }
 
     /// Queues a message that was to bypass the queue, but the connection went down.
@@ -321,9 +411,18 @@ impl PipeEnd {
         // Credit goes back when a batch is through and when nothing is left at hand: a producer that was
         // told to wait must not wait for messages that have been read.
         let due = self.cursor.uncredited();
-        if (due >= self.credit_batch || (due > 0 && !self.cursor.has_frame()))
-            && self.inward.credit(self.cursor.take_credit())
-        {
+        if self.credited + due >= self.credit_batch || (due > 0 && !self.cursor.has_frame()) {
+            self.return_credit();
+        }
+    }
+
+    fn return_credit(&mut self) {
+        let credit = self.cursor.take_credit();
+        self.credited += credit;
+        if self.credited >= self.credit_batch {
+            self.credited %= self.credit_batch;
+        }
+        if self.inward.credit(credit) {
             self.tell_producer();
         }
     }
@@ -362,13 +461,13 @@ impl PipeEnd {
         self.gone
     }
 
-    /// Applies changed high-water marks. Those of in-process pipes were agreed on when they were made.
-    /// Returns whether there is room now where there was none.
-    pub(crate) fn set_marks(&mut self, send: usize, receive: usize) -> bool {
-        if matches!(self.link, Link::Inproc(_)) {
-            return false;
+    /// Applies changed high-water marks. Returns whether there is room now where there was none.
+    pub(crate) fn set_marks(&mut self, mut send: usize, mut receive: usize) -> bool {
+        self.set_credit_batch(receive);
+        if let Some(marks) = self.inproc_marks() {
+            // As in libzmq, the peer's share is what it was when the pipe was made.
+            (send, receive) = (joint_hwm(send, marks.receive), joint_hwm(marks.send, receive));
         }
-        self.credit_batch = (receive / 2).clamp(1, MAX_CREDIT_BATCH);
         if self.inward.set_hwm(receive) {
             self.tell_producer();
         }
@@ -403,6 +502,8 @@ pub(crate) struct Pipes {
     slots: Vec<Option<PipeEnd>>,
     /// Receives so far: a send after a receive is no stream.
     pub(crate) receives: u64,
+    /// Pipes that refused a message because the room that others have left was not asked for.
+    refused: Vec<usize>,
     /// Pipes that a pattern wants closed; the socket does it after the call.
     to_close: Vec<usize>,
     /// The same, of which peers still get what is queued.
@@ -454,7 +555,72 @@ impl Pipes {
     pub(crate) fn send(&mut self, index: usize, body: &mut Body<'_>) -> Result<(), Full> {
         let receives = self.receives;
         self.note_sent_to(index);
-        self.get(index).ok_or(Full)?.send(body, receives)
+        let sent = self.get(index).ok_or(Full)?.send(body, receives);
+        if sent.is_err() {
+            self.note_refusal(index);
+        }
+        sent
+    }
+
+    /// As [`send`](Self::send), for a message that is not to be refused while there is any room.
+    pub(crate) fn send_or_drop(&mut self, index: usize, body: &mut Body<'_>) -> Result<(), Full> {
+        let receives = self.receives;
+        self.note_sent_to(index);
+        let pipe = self.get(index).ok_or(Full)?;
+        let sent = pipe.send(body, receives);
+        if sent.is_err() && pipe.collect_credit(true, receives) == Collected::Room {
+            return pipe.send(body, receives);
+        }
+        sent
+    }
+
+    /// Whether the first part of a message to `index` would be taken.
+    pub(crate) fn check_room(&mut self, index: usize) -> Result<(), Full> {
+        let checked = self.get(index).ok_or(Full)?.check_room();
+        if checked.is_err() {
+            self.note_refusal(index);
+        }
+        checked
+    }
+
+    /// As [`check_room`](Self::check_room), for a message that is not to be refused while there is any room.
+    pub(crate) fn check_room_or_drop(&mut self, index: usize) -> Result<(), Full> {
+        let receives = self.receives;
+        let pipe = self.get(index).ok_or(Full)?;
+        let checked = pipe.check_room();
+        if checked.is_err() && pipe.collect_credit(true, receives) == Collected::Room {
+            return pipe.check_room();
+        }
+        checked
+    }
+
+    #[cold]
+    fn note_refusal(&mut self, index: usize) {
+        let withheld = self.get(index).is_some_and(|pipe| pipe.out.withholds_credit());
+        if withheld && !self.refused.contains(&index) {
+            self.refused.push(index);
+        }
+    }
+
+    /// Whether a pipe refused a message although others have left room.
+    pub(crate) fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// Lets the room count that others have left, where it was withheld from a message: now, if the sender waits, or
+    /// else after a while. Returns the pipes that have room then.
+    pub(crate) fn collect_credit(&mut self, waits: bool) -> Vec<usize> {
+        let (mut roomier, receives) = (Vec::new(), self.receives);
+        let mut refused = std::mem::take(&mut self.refused);
+        refused.retain(|&index| {
+            let collected = self.get(index).map(|pipe| pipe.collect_credit(waits, receives));
+            if collected == Some(Collected::Room) {
+                roomier.push(index);
+            }
+            collected == Some(Collected::Early)
+        });
+        self.refused = refused;
+        roomier
     }
 
     /// Adds a part to the message under way to `index`; see [`PipeEnd::send_part`].

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use zlink_pipe::{Body, Message};
 use zlink_zmtp::SocketType;
 
-use crate::attach::{Attachment, Link};
+use crate::attach::Attachment;
 use crate::context::{Context, ContextInner, Live};
 use crate::engine::stats::{Counters, SocketStats};
 use crate::error::{Error, Result, SendError};
@@ -194,7 +194,15 @@ impl Socket {
                 }
             }
             let timeout = core.options.send_timeout;
-            if wait == Wait::Never || timeout == 0 {
+            let waits = wait == Wait::Block && timeout != 0;
+            if core.collect_credit(waits) {
+                continue;
+            }
+            if !waits {
+                if core.pipes.has_refused() {
+                    // Whoever watches the descriptor for room finds some as soon as he asks.
+                    self.inbox.nudge_watcher();
+                }
                 return Err(Error::WouldBlock);
             }
             let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
@@ -536,7 +544,7 @@ impl Core {
             News::Reconnected(id, info) => {
                 let Some(index) = self.pipes.find(id) else { return };
                 let Some(pipe) = self.pipes.get(index) else { return };
-                pipe.peer = info;
+                pipe.set_peer(info, self.options.receive_hwm as usize);
                 self.pattern.reconnected(&mut self.pipes, index);
                 if let Some(pipe) = self.pipes.get(index) {
                     pipe.was_connected = true;
@@ -554,12 +562,8 @@ impl Core {
     }
 
     fn attach(&mut self, attachment: Attachment, inbox: &Arc<Inbox>) {
-        let hwm = match &attachment.link {
-            Link::Inproc(_) => self.options.receive_hwm.saturating_add(self.options.send_hwm),
-            Link::Session(_) => self.options.receive_hwm,
-        };
         let endpoint = attachment.endpoint;
-        let pipe = PipeEnd::new(attachment, hwm as usize, self.zero_copy);
+        let pipe = PipeEnd::new(attachment, self.options.receive_hwm as usize, self.zero_copy);
         let id = pipe.id;
         let index = self.pipes.insert(pipe);
         self.direct.changed();
@@ -628,7 +632,21 @@ impl Core {
         }
     }
 
+    /// Lets the room count that sent messages have left, where it was withheld. Returns whether there is some.
+    #[inline]
+    fn collect_credit(&mut self, waits: bool) -> bool {
+        if !self.pipes.has_refused() {
+            return false;
+        }
+        let roomier = self.pipes.collect_credit(waits);
+        for &index in &roomier {
+            self.pattern.writable(&mut self.pipes, index);
+        }
+        !roomier.is_empty()
+    }
+
     fn readiness(&mut self, inbox: &Inbox) -> Readiness {
+        self.collect_credit(true);
         let mut readable = self.pattern.can_receive(&mut self.pipes);
         if !readable && self.look_at_leased(inbox) {
             readable = self.pattern.can_receive(&mut self.pipes);

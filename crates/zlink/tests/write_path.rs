@@ -53,7 +53,7 @@ fn tiny(
     (socket, peer)
 }
 
-/// Sends numbered messages of `len` bytes until no more is taken. Returns how many were.
+/// Sends numbered messages of `len` bytes until no more is taken, though all room is asked for. Returns how many were.
 fn fill(socket: &Socket, len: usize) -> u32 {
     let mut sent = 0;
     loop {
@@ -62,7 +62,9 @@ fn fill(socket: &Socket, len: usize) -> u32 {
             Err(refused) => {
                 assert!(matches!(refused.error, Error::WouldBlock), "{}", refused.error);
                 assert_eq!(*refused.message, *body(sent, len), "the message comes back");
-                return sent;
+                if !socket.readiness().expect("readiness").writable {
+                    return sent;
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::token::Writer;
-use super::{Pushed, QueueConfig};
+use super::{Credit, Pushed, QueueConfig};
 use crate::buf::{Buf, BufMut};
 use crate::entry::{Chunk, Entry, MAX_HEADER, Position, encode_header};
 use crate::staging::{Body, Staging};
@@ -27,6 +27,10 @@ pub(super) struct State {
     pub(super) messages: usize,
     /// Messages in the queue or with the consumer, not yet credited.
     pub(super) in_flight: usize,
+    /// Messages that have left, which the producer does not know of yet: they count towards the mark.
+    pub(super) held: usize,
+    /// Messages that have left since the last whole [batch](Self::batch).
+    pub(super) phase: usize,
     pub(super) producer_blocked: bool,
     pub(super) writer: Writer,
     /// The producer holds the writer token and has not confirmed it.
@@ -59,6 +63,8 @@ impl State {
             bytes: 0,
             messages: 0,
             in_flight: 0,
+            held: 0,
+            phase: 0,
             producer_blocked: false,
             writer: Writer::Detached,
             granted: false,
@@ -92,7 +98,25 @@ impl State {
 
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.config.hwm != 0 && self.in_flight >= self.config.hwm && !self.config.conflate
+        self.config.hwm != 0 && self.in_flight + self.held >= self.config.hwm && !self.config.conflate
+    }
+
+    /// Messages whose room is told of together: half the mark, so that a producer that is woken finds room for more
+    /// than one, and rounded up, so that there is no mark without.
+    pub(super) fn batch(&self) -> usize {
+        self.config.hwm.div_ceil(2)
+    }
+
+    /// Whether the producer has to ask for room.
+    pub(super) fn withholds(&self) -> bool {
+        self.held > 0 && self.config.credit == Credit::OnDemand
+    }
+
+    /// The producer asks for the room that was withheld.
+    pub(super) fn collect(&mut self) {
+        if self.withholds() {
+            self.held = 0;
+        }
     }
 
     #[inline]
@@ -100,7 +124,8 @@ impl State {
         if !self.is_full() {
             return None;
         }
-        if self.config.direct && self.writer == Writer::Idle && !self.is_empty() {
+        let withheld = self.withholds();
+        if self.config.direct && self.writer == Writer::Idle && !self.is_empty() && !withheld {
             self.grant_to_flush();
             return Some(Pushed::FlushFirst);
         }
@@ -243,11 +268,31 @@ impl State {
     pub(super) fn credit(&mut self, messages: usize) -> bool {
         debug_assert!(messages <= self.in_flight, "more messages credited than were pushed");
         self.in_flight = self.in_flight.saturating_sub(messages);
+        self.phase += messages;
+        let batch = self.batch();
+        let crossed = self.phase >= batch;
+        if crossed {
+            self.phase = self.phase.checked_rem(batch).unwrap_or(0);
+        }
         // Half the mark: a producer that is woken finds room for more than one message.
-        let room = self.config.hwm == 0 || self.in_flight <= self.config.hwm / 2;
+        let hwm = self.config.hwm;
+        let room = match self.config.credit {
+            Credit::AtOnce => self.in_flight <= hwm / 2,
+            Credit::InBatches => {
+                self.held = self.phase;
+                self.in_flight + self.held <= hwm / 2
+            }
+            // Or the half that libzmq's sender would be told of now: it finds room for as many as there.
+            Credit::OnDemand => {
+                self.held += messages;
+                self.in_flight <= hwm / 2 || (crossed && self.in_flight < hwm)
+            }
+        };
+        let room = room || hwm == 0;
         let unblocked = self.producer_blocked && room;
         if unblocked {
             self.producer_blocked = false;
+            self.collect();
         }
         unblocked
     }

@@ -75,6 +75,53 @@ fn the_high_water_mark_counts_exactly() {
 }
 
 #[test]
+fn credit_in_batches_counts_when_half_the_mark_has_left() {
+    let queue = Queue::new(QueueConfig { credit: Credit::InBatches, ..config(5) });
+    for _ in 0..5 {
+        assert_ne!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Full);
+    }
+    assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Full);
+    assert!(!queue.credit(2) && !queue.has_room());
+    assert_eq!((queue.in_flight(), queue.unacknowledged()), (3, 5));
+    assert!(queue.credit(1) && queue.has_room());
+    assert_eq!((queue.in_flight(), queue.unacknowledged()), (2, 2));
+}
+
+#[test]
+fn credit_on_demand_counts_when_it_is_asked_for() {
+    let queue = Queue::new(QueueConfig { credit: Credit::OnDemand, ..config(2) });
+    queue.attach();
+    let _ = queue.release(Holder::Producer, 0);
+    for _ in 0..2 {
+        assert_eq!(queue.push_one(&mut Body::Slice(b"written")), Pushed::Bypass);
+        assert!(!queue.release(Holder::Producer, 1).unblocked);
+    }
+    assert_eq!(queue.push_one(&mut Body::Slice(b"too early")), Pushed::Full);
+    assert!(queue.withholds_credit() && queue.collect_credit() && !queue.collect_credit());
+    assert_eq!(queue.push_one(&mut Body::Slice(b"in time")), Pushed::Bypass);
+    assert!(!queue.block(0) && queue.has_room());
+    let _ = queue.push_one(&mut Body::Slice(b"waits"));
+    assert_eq!(queue.push_one(&mut Body::Slice(b"too many")), Pushed::Full);
+    assert!(!queue.withholds_credit(), "there is none");
+    assert!(queue.credit(1), "who waits is told");
+    assert!(!queue.withholds_credit(), "and has asked by waiting");
+}
+
+#[test]
+fn a_mark_that_is_lowered_withholds_nothing_for_ever() {
+    for credit in [Credit::AtOnce, Credit::InBatches, Credit::OnDemand] {
+        let queue = Queue::new(QueueConfig { credit, ..config(100) });
+        for _ in 0..40 {
+            let _ = queue.push_one(&mut Body::Slice(b"x"));
+        }
+        let _ = queue.credit(39);
+        let _ = queue.set_hwm(2);
+        let _ = queue.credit(1);
+        assert!(queue.has_room(), "{credit:?}");
+    }
+}
+
+#[test]
 fn a_consumer_is_woken_once_per_sleep() {
     let queue = Queue::new(config(0));
     assert_eq!(queue.push_one(&mut Body::Slice(b"1")), Pushed::Wake);

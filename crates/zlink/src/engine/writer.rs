@@ -190,7 +190,10 @@ impl WriteHalf {
             self.writes += 1;
             let n = match written {
                 Ok(n) => n,
-                Err(Errno::AGAIN) => return Progress::WouldBlock,
+                Err(Errno::AGAIN) => {
+                    self.credit_part();
+                    return Progress::WouldBlock;
+                }
                 Err(_) => return Progress::Failed,
             };
             self.bytes += n as u64;
@@ -265,6 +268,18 @@ impl WriteHalf {
             if let Some(entry) = self.batch.pop_front() {
                 self.finish(entry);
             }
+        }
+    }
+
+    /// Counts the messages that are written of a chunk that is not, and forgets them: the peer may read no more for long,
+    /// and their room is the sender's.
+    fn credit_part(&mut self) {
+        if self.encoder.is_as_is()
+            && let Some(front) = self.batch.front_mut()
+        {
+            let before = front.len();
+            self.credit += front.rewind(self.offset);
+            self.offset -= before - front.len();
         }
     }
 

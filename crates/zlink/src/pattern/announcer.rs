@@ -81,7 +81,7 @@ impl Announcer {
     pub(super) fn tell_one(&mut self, pipes: &mut Pipes, pipe: usize, name: &[u8], add: bool) {
         if self.distributor.has_room(pipe) {
             encode(name, add, &mut self.scratch);
-            if pipes.send(pipe, &mut Body::Slice(&self.scratch)).is_ok() {
+            if pipes.send_or_drop(pipe, &mut Body::Slice(&self.scratch)).is_ok() {
                 return;
             }
             self.distributor.set_room(pipe, false);
@@ -94,7 +94,7 @@ impl Announcer {
         let Some(unsent) = self.unsent.get_mut(pipe) else { return };
         while let Some(name) = unsent.first_entry() {
             encode(name.key(), *name.get(), &mut self.scratch);
-            if pipes.send(pipe, &mut Body::Slice(&self.scratch)).is_err() {
+            if pipes.send_or_drop(pipe, &mut Body::Slice(&self.scratch)).is_err() {
                 return;
             }
             name.remove();

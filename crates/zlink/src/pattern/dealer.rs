@@ -21,7 +21,7 @@ impl<const MULTIPART: bool> Pattern for Dealer<MULTIPART> {
         if self.probe {
             // A router learns of the peer before the first real message (ZMQ_PROBE_ROUTER). A pipe that is
             // full already needs no probe.
-            let _ = pipes.send(pipe, &mut Body::Slice(&[]));
+            let _ = pipes.send_or_drop(pipe, &mut Body::Slice(&[]));
         }
         self.balancer.add(pipe);
         self.queue.add(pipe);

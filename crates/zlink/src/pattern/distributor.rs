@@ -114,7 +114,7 @@ impl Distributor {
     pub(super) fn all_have_room(&mut self, pipes: &mut Pipes) -> bool {
         self.selected.iter().all(|&pipe| {
             let slot = &mut self.slots[pipe];
-            slot.room = slot.room && pipes.get(pipe).is_some_and(|end| end.check_room().is_ok());
+            slot.room = slot.room && pipes.check_room(pipe).is_ok();
             slot.room
         })
     }
@@ -158,9 +158,9 @@ impl Distributor {
             return false;
         }
         if first && !more {
-            return pipes.send(pipe, body).is_ok();
+            return pipes.send_or_drop(pipe, body).is_ok();
         }
-        if first && pipes.get(pipe).is_none_or(|end| end.check_room().is_err()) {
+        if first && pipes.check_room_or_drop(pipe).is_err() {
             return false;
         }
         pipes.send_part(pipe, body, more);

@@ -66,7 +66,7 @@ impl<const MULTIPART: bool> LoadBalancer<MULTIPART> {
                     self.next();
                     return Ok(Some(pipe));
                 }
-            } else if self.more || pipes.get(pipe).is_some_and(|end| end.check_room().is_ok()) {
+            } else if self.more || pipes.check_room(pipe).is_ok() {
                 pipes.send_part(pipe, body, more);
                 self.more = more;
                 if !more {

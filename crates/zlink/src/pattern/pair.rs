@@ -66,7 +66,7 @@ impl<const MULTIPART: bool> Pattern for Pair<MULTIPART> {
         if !more && !self.more {
             return pipes.send(pipe, body).map_err(|_| Refusal::Blocked);
         }
-        if !self.more && pipes.get(pipe).is_none_or(|end| end.check_room().is_err()) {
+        if !self.more && pipes.check_room(pipe).is_err() {
             return Err(Refusal::Blocked);
         }
         pipes.send_part(pipe, body, more);

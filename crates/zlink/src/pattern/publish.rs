@@ -145,7 +145,7 @@ impl Pattern for Publisher {
         self.numbers[pipe] = self.attachments;
         if !self.welcome.is_empty() {
             // A new pipe has room for one message.
-            let _ = pipes.send(pipe, &mut Body::Slice(&self.welcome));
+            let _ = pipes.send_or_drop(pipe, &mut Body::Slice(&self.welcome));
         }
         self.drain(pipes, pipe);
         true

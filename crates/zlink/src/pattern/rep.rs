@@ -56,12 +56,11 @@ impl Rep {
     /// The reply's pipe, if it is there and takes the reply, before the reply's first part.
     fn open_reply(&mut self, pipes: &mut Pipes) -> Option<usize> {
         let pipe = self.peer?;
-        let end = pipes.get(pipe)?;
-        if end.check_room().is_ok() {
+        if pipes.check_room_or_drop(pipe).is_ok() {
             return Some(pipe);
         }
         // The peer sends requests but does not take replies: a wait for it would keep the others waiting.
-        end.rollback();
+        pipes.get(pipe)?.rollback();
         pipes.counters.drop_message();
         None
     }

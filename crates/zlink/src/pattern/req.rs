@@ -124,7 +124,7 @@ impl Pattern for Req {
     fn attached(&mut self, pipes: &mut Pipes, pipe: usize) -> bool {
         if self.probe {
             // As in DEALER: a pipe that is full already needs no probe.
-            let _ = pipes.send(pipe, &mut Body::Slice(&[]));
+            let _ = pipes.send_or_drop(pipe, &mut Body::Slice(&[]));
         }
         self.balancer.add(pipe);
         self.queue.add(pipe);

@@ -144,13 +144,12 @@ impl Router {
     /// Where a message that begins with `name` goes.
     fn open(&self, pipes: &mut Pipes, name: &[u8]) -> Result<Sending, Refusal> {
         let route = self.routes.get(name).copied();
-        if let Some(pipe) = route
-            && let Some(end) = pipes.get(pipe)
-        {
-            if end.check_room().is_ok() {
+        if let Some(pipe) = route {
+            let room = if self.mandatory { pipes.check_room(pipe) } else { pipes.check_room_or_drop(pipe) };
+            if room.is_ok() {
                 return Ok(Sending::Opened(pipe));
             }
-            if self.mandatory && !end.is_gone() {
+            if self.mandatory && pipes.get(pipe).is_some_and(|end| !end.is_gone()) {
                 return Err(Refusal::Blocked);
             }
         }
@@ -178,7 +177,7 @@ impl Pattern for Router {
     fn attached(&mut self, pipes: &mut Pipes, pipe: usize) -> bool {
         if self.probe {
             // As in DEALER: a pipe that is full already needs no probe.
-            let _ = pipes.send(pipe, &mut Body::Slice(&[]));
+            let _ = pipes.send_or_drop(pipe, &mut Body::Slice(&[]));
         }
         let Some(end) = pipes.get(pipe) else { return false };
         let (known, connected_by_us) = (end.was_connected, end.endpoint.is_some() || !end.was_connected);
@@ -253,7 +252,7 @@ impl Pattern for Router {
                 return Ok(());
             }
             Sending::Opened(pipe) if !more => {
-                if pipes.send(pipe, body).is_err() {
+                if pipes.send_or_drop(pipe, body).is_err() {
                     // There was room: the peer has gone since.
                     pipes.counters.drop_message();
                 }
@@ -325,8 +324,8 @@ impl Pattern for Router {
             return Err(Error::NotSupported);
         }
         let route = self.routes.get(routing_id).copied();
-        let end = route.and_then(|pipe| pipes.get(pipe)).filter(|end| !end.is_gone());
-        Ok(end.ok_or(Error::HostUnreachable)?.check_room().is_ok())
+        let pipe = route.filter(|&pipe| pipes.get(pipe).is_some_and(|end| !end.is_gone()));
+        Ok(pipes.check_room_or_drop(pipe.ok_or(Error::HostUnreachable)?).is_ok())
     }
 
     fn name_next_peer(&mut self, routing_id: &[u8]) -> Result<(), Error> {

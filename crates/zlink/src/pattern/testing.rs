@@ -23,7 +23,7 @@ use std::sync::Arc;
 use zlink_pipe::{Body, Message, Queue, QueueConfig};
 
 use super::{Pattern, Refusal};
-use crate::attach::{Attachment, InprocPeer, Link, PeerInfo};
+use crate::attach::{Attachment, InprocPeer, Link, Marks, PeerInfo};
 use crate::engine::stats::Counters;
 use crate::error::Error;
 use crate::inbox::{Inbox, News, PipeId};
@@ -103,11 +103,13 @@ impl Rig {
         let (out, inward) = (Arc::new(Queue::new(config)), Arc::new(Queue::new(config)));
         let (id, theirs, inbox) = (self.inbox.reserve(), Inbox::new(), &self.inbox);
         let their_id = theirs.reserve();
+        // Each message that is read is credited.
+        let marks = Marks { send: 1, receive: 1 };
         let here = Attachment {
             id,
             out: Arc::clone(&out),
             inward: Arc::clone(&inward),
-            link: Link::Inproc(Arc::new(InprocPeer::new(Arc::clone(&theirs), their_id))),
+            link: Link::Inproc(Arc::new(InprocPeer::new(Arc::clone(&theirs), their_id, marks))),
             peer,
             endpoint: None,
         };
@@ -115,7 +117,7 @@ impl Rig {
             id: their_id,
             out: inward,
             inward: out,
-            link: Link::Inproc(Arc::new(InprocPeer::new(Arc::clone(inbox), id))),
+            link: Link::Inproc(Arc::new(InprocPeer::new(Arc::clone(inbox), id, marks))),
             peer: Some(PeerInfo::default()),
             endpoint: None,
         };

@@ -5,13 +5,13 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use zlink_pipe::{Queue, QueueConfig};
+use zlink_pipe::{Credit, Queue, QueueConfig};
 use zlink_zmtp::handshake::DEFAULT_MAX_COMMAND_SIZE;
 use zlink_zmtp::{HandshakeConfig, Security, SocketType, Zap};
 
 use super::direct::is_enabled;
 use super::{Core, Socket, linger_time};
-use crate::attach::{Attachment, Link};
+use crate::attach::{Attachment, Link, Marks};
 use crate::context::InprocEnd;
 use crate::engine::{Command, ConnectTo, EndpointId, EngineConfig, IoShared, PipeSide, Port, SessionHandle};
 use crate::error::{Error, Result};
@@ -331,8 +331,7 @@ impl Socket {
             inbox: Arc::clone(&self.inbox),
             socket_type: self.socket_type,
             routing_id: options.routing_id.clone(),
-            send_hwm: options.send_hwm as usize,
-            receive_hwm: options.receive_hwm as usize,
+            marks: Marks { send: options.send_hwm as usize, receive: options.receive_hwm as usize },
             conflate: self.conflates(options),
             hello: options.hello_message.clone(),
             disconnect: options.disconnect_message.clone(),
@@ -357,6 +356,7 @@ impl Socket {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let queue = QueueConfig {
             hwm: options.send_hwm as usize,
+            credit: Credit::OnDemand,
             conflate: self.conflates(options),
             direct: is_enabled(),
             gather: match options.write_batching {
@@ -407,7 +407,12 @@ impl Socket {
             max_message_size: u64::try_from(options.max_message_size).ok(),
             immediate: options.immediate,
             out: queue,
-            inward: QueueConfig { hwm: options.receive_hwm as usize, direct: false, ..queue },
+            inward: QueueConfig {
+                hwm: options.receive_hwm as usize,
+                credit: Credit::AtOnce,
+                direct: false,
+                ..queue
+            },
             batch_timeout: u64::try_from(options.batch_timeout_us)
                 .ok()
                 .filter(|&timeout| timeout > 0 && options.write_batching == 1)
