@@ -8,6 +8,7 @@
 //! * [`frame`]: the header before every message part and command afterwards;
 //! * [`command`] and [`metadata`]: what a command frame carries;
 //! * [`heartbeat`]: when to send a PING and when to give a silent peer up;
+//! * [`datagram`]: the other form, without a connection: RADIO and DISH over UDP;
 //! * [`socket_type`]: the socket types and which of them may talk to each other;
 //! * [`zws`]: ZMTP over WebSocket, with an HTTP upgrade for a greeting and frames of its own.
 //!
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod datagram;
 pub mod frame;
 pub mod handshake;
 pub mod heartbeat;
