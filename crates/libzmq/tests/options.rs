@@ -11,7 +11,7 @@ use common::our_library;
 mod common;
 
 const EINVAL: c_int = 22;
-const SOCKET_TYPES: [c_int; 19] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16, 17, 19, 20];
+const SOCKET_TYPES: [c_int; 20] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16, 17, 18, 19, 20];
 const REP: c_int = 4;
 
 /// All numbers in use by libzmq, some on either side, and our own.

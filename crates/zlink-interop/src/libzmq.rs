@@ -192,6 +192,22 @@ impl Peer {
         check(unsafe { (library().connect)(self.socket, endpoint.as_ptr()) })
     }
 
+    /// Binds or connects, and returns the error number, or 0.
+    ///
+    /// # Panics
+    ///
+    /// On an endpoint with a zero byte in it.
+    pub fn refusal(&mut self, endpoint: &str, bind: bool) -> i32 {
+        let endpoint = CString::new(endpoint).expect("no zero byte");
+        let operation = if bind { library().bind } else { library().connect };
+        // SAFETY: the socket is open, and the string ends in a zero byte and outlives the call.
+        match unsafe { operation(self.socket, endpoint.as_ptr()) } {
+            0 => 0,
+            // SAFETY: takes nothing and only reads the thread's error number.
+            _ => unsafe { (library().errno)() },
+        }
+    }
+
     /// Connects a PEER and returns the routing id of its peer.
     ///
     /// # Errors

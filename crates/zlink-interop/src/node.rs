@@ -150,6 +150,17 @@ impl Node {
         self.expect(endpoint, result);
     }
 
+    /// Binds or connects, and returns the error number, or 0.
+    pub fn refusal(&mut self, endpoint: &str, bind: bool) -> i32 {
+        match &mut self.inner {
+            Inner::Zlink(socket) => {
+                let result = if bind { socket.bind(endpoint) } else { socket.connect(endpoint) };
+                result.map_or_else(|error| error.errno(), |()| 0)
+            }
+            Inner::Libzmq(peer) => peer.refusal(endpoint, bind),
+        }
+    }
+
     /// Sends a message of these parts.
     #[track_caller]
     pub fn send<P: AsRef<[u8]>>(&mut self, parts: &[P]) {

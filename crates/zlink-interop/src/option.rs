@@ -22,6 +22,8 @@ pub const RCVTIMEO: i32 = 27;
 pub const SNDTIMEO: i32 = 28;
 /// `ZMQ_LAST_ENDPOINT`.
 pub const LAST_ENDPOINT: i32 = 32;
+/// `ZMQ_IPV6`.
+pub const IPV6: i32 = 42;
 /// `ZMQ_XPUB_VERBOSE`.
 pub const XPUB_VERBOSE: i32 = 40;
 /// `ZMQ_PROBE_ROUTER`.

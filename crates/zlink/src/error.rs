@@ -34,7 +34,8 @@ pub enum Error {
     /// A PEER's connect that is to return a routing id has none to return: with `ZMQ_IMMEDIATE` there is no pipe
     /// before the connection is up (`EFAULT`).
     NoRoutingIdYet,
-    /// The message is longer than the context's `ZMQ_MAX_MSGSZ` (`EMSGSIZE`).
+    /// The message is longer than the context's `ZMQ_MAX_MSGSZ`, or than a datagram on a socket with a `udp` endpoint
+    /// (`EMSGSIZE`).
     MessageTooLong,
     /// The argument is not valid (`EINVAL`).
     InvalidArgument,
@@ -109,7 +110,9 @@ impl fmt::Display for Error {
             Error::NoRoutingIdYet => {
                 f.write_str("with ZMQ_IMMEDIATE a peer has no routing id when it is connected to")
             }
-            Error::MessageTooLong => f.write_str("the message is longer than the context allows"),
+            Error::MessageTooLong => {
+                f.write_str("the message is longer than the context or a datagram allows")
+            }
             Error::InvalidArgument => f.write_str("invalid argument"),
             Error::NoSuchEndpoint => f.write_str("nothing is bound or connected under this endpoint"),
             Error::AddressInUse => f.write_str("the address is in use"),

@@ -54,10 +54,14 @@ pub enum EventKind {
     HandshakeFailedAuth = 0x4000,
     /// The state of a pipe, on request ([`Socket::report_pipes`]). Value: see [`MonitorEvent::queued`].
     PipesStats = 0x1_0000,
+    /// A datagram was not sent, or not received: too long (`EMSGSIZE`), not of the form of its socket type (`EPROTO`),
+    /// to an address that is none (`EINVAL`), or refused by the system. Value: the error number. zlink's own; only in
+    /// monitors that ask for it by name.
+    DatagramDropped = 0x2_0000,
 }
 
 impl EventKind {
-    /// All kinds that come of themselves, as a mask for `Socket::monitor`.
+    /// All kinds that come of themselves and that libzmq has too, as a mask for `Socket::monitor`.
     pub const ALL: u32 = 0xFFFF;
 }
 

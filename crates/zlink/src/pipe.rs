@@ -182,6 +182,11 @@ impl PipeEnd {
         }
     }
 
+    /// Whether the peer cannot say what it wants and gets everything.
+    pub(crate) fn takes_all(&self) -> bool {
+        matches!(&self.link, Link::Session(session) if session.takes_all)
+    }
+
     /// Messages in the queue to the peer, and in the queue from the peer.
     pub(crate) fn queued(&self) -> [u64; 2] {
         [self.out.unacknowledged() as u64, self.inward.unacknowledged() as u64]

@@ -4,6 +4,7 @@ mod direct;
 mod endpoints;
 mod options;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -44,8 +45,11 @@ pub struct Socket {
     counters: Arc<Counters>,
     monitor: Arc<MonitorHub>,
     context: Arc<ContextInner>,
-    /// Longest part that may be sent, in bytes (`ZMQ_MAX_MSGSZ`).
-    longest: usize,
+    /// Longest part that the context allows, in bytes (`ZMQ_MAX_MSGSZ`).
+    allowed: usize,
+    /// Longest part that may be sent, in bytes: what is allowed, or less if there is a datagram socket among the
+    /// endpoints.
+    longest: AtomicUsize,
 }
 
 /// The socket's state, under its lock.
@@ -71,7 +75,7 @@ struct Core {
 
 impl Socket {
     pub(crate) fn new(context: &Context, socket_type: SocketType) -> Result<Self> {
-        let pattern = pattern::new(socket_type).ok_or(Error::InvalidArgument)?;
+        let pattern = pattern::new(socket_type);
         let inbox = Inbox::new();
         let (live, context_options) = context.inner.admit(&inbox)?;
         let options = SocketOptions::new(socket_type, &context_options)?;
@@ -92,6 +96,10 @@ impl Socket {
             live: Some(live),
         };
         core.pattern.configure(&core.options);
+        let allowed = match usize::try_from(context_options.max_message_size) {
+            Ok(size) if context_options.max_message_size < i32::MAX => size,
+            _ => usize::MAX,
+        };
         Ok(Socket {
             core: Mutex::new(core),
             inbox,
@@ -99,10 +107,8 @@ impl Socket {
             counters,
             monitor: Arc::default(),
             context: Arc::clone(&context.inner),
-            longest: match usize::try_from(context_options.max_message_size) {
-                Ok(size) if context_options.max_message_size < i32::MAX => size,
-                _ => usize::MAX,
-            },
+            allowed,
+            longest: AtomicUsize::new(allowed),
         })
     }
 
@@ -174,7 +180,8 @@ impl Socket {
 
     /// Sends one part. `body` is taken or copied only on success.
     pub(crate) fn send_body(&self, body: &mut Body<'_>, more: bool, wait: Wait) -> Result<()> {
-        if body.as_slice().len() > self.longest {
+        // Relaxed: a send beside a bind may take either for the first.
+        if body.as_slice().len() > self.longest.load(Ordering::Relaxed) {
             return Err(Error::MessageTooLong);
         }
         let mut core = self.enter()?;
@@ -258,8 +265,9 @@ impl Socket {
     /// [`Error::WouldBlock`] after the time-out, [`Error::WrongState`] if the pattern does not allow a send
     /// now, [`Error::HostUnreachable`] for a SERVER, a PEER, or a ROUTER with `ZMQ_ROUTER_MANDATORY`,
     /// [`Error::InvalidArgument`] for one of several parts if the type's messages have one only,
-    /// [`Error::NotSupported`] if the type does not send, [`Error::Interrupted`] if a signal ended the wait,
-    /// [`Error::Terminated`]. The message comes back with the error.
+    /// [`Error::NotSupported`] if the type does not send, [`Error::MessageTooLong`] for a part that the context does
+    /// not allow or, on a socket with a `udp` endpoint, that fits no datagram, [`Error::Interrupted`] if a signal ended
+    /// the wait, [`Error::Terminated`]. The message comes back with the error.
     ///
     /// Source: `zmq_msg_send`(3).
     pub fn send(&self, message: impl Into<Message>) -> std::result::Result<(), SendError> {

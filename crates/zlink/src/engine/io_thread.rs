@@ -11,6 +11,7 @@ use std::{io, thread};
 use zlink_pipe::Watch;
 
 use super::connection::{Connection, WriteTurn};
+use super::datagram::DatagramSession;
 use super::listener::BoundEndpoint;
 use super::session::{ConnectTo, Port, Session, SessionHandle};
 use crate::monitor::{Ends, EventKind};
@@ -53,6 +54,8 @@ pub(crate) enum Command {
         port: Arc<Port>,
         handle: Arc<SessionHandle>,
     },
+    /// Look after a datagram socket, bound or connected.
+    Exchange(Box<DatagramSession>),
     /// Unbind, or give up connecting without a pipe.
     CloseEndpoint(EndpointId),
     /// Unbind, with the connections that were accepted: they may write what is queued for the linger time.
@@ -180,6 +183,17 @@ pub(super) enum TimerKey {
 enum Object {
     Listener(BoundEndpoint),
     Session(Box<Session>),
+    Datagrams(Box<DatagramSession>),
+}
+
+impl Object {
+    fn end(self, thread: &mut Thread) {
+        match self {
+            Object::Listener(listener) => listener.close(thread),
+            Object::Session(session) => session.abandon(thread),
+            Object::Datagrams(session) => session.abandon(thread),
+        }
+    }
 }
 
 struct Leased {
@@ -261,6 +275,9 @@ impl Thread {
                     Object::Session(session) => {
                         session.ready(event.readable, event.writable, event.hangup, thread)
                     }
+                    Object::Datagrams(session) => {
+                        session.ready(event.readable, event.writable, event.hangup, thread)
+                    }
                 });
             }
             {
@@ -277,10 +294,7 @@ impl Thread {
             }
         }
         for (_, object) in self.objects.drain().collect::<Vec<_>>() {
-            match object {
-                Object::Listener(listener) => listener.close(self),
-                Object::Session(session) => session.abandon(self),
-            }
+            object.end(self);
         }
     }
 
@@ -292,10 +306,7 @@ impl Thread {
             self.objects.insert(key, object);
         } else {
             self.shared.load.fetch_sub(1, Ordering::Relaxed);
-            match object {
-                Object::Listener(listener) => listener.close(self),
-                Object::Session(session) => session.abandon(self),
-            }
+            object.end(self);
         }
         for session in std::mem::take(&mut self.new_sessions) {
             self.insert(session.key(), Object::Session(session));
@@ -305,7 +316,14 @@ impl Thread {
     fn serve_session(&mut self, key: u64, serve: impl FnOnce(&mut Session, &mut Thread) -> bool) {
         self.serve(key, |object, _, thread| match object {
             Object::Session(session) => serve(session, thread),
-            Object::Listener(_) => true,
+            Object::Listener(_) | Object::Datagrams(_) => true,
+        });
+    }
+
+    fn serve_datagrams(&mut self, key: u64, serve: impl FnOnce(&mut DatagramSession, &mut Thread) -> bool) {
+        self.serve(key, |object, _, thread| match object {
+            Object::Datagrams(session) => serve(session, thread),
+            Object::Listener(_) | Object::Session(_) => true,
         });
     }
 
@@ -330,17 +348,24 @@ impl Thread {
                 self.insert(key, Object::Session(Session::connecting(*to, port, handle)));
                 self.serve_session(key, Session::connect);
             }
+            Command::Exchange(session) => {
+                let key = session.key();
+                self.insert(key, Object::Datagrams(session));
+                self.serve_datagrams(key, DatagramSession::start);
+            }
             Command::CloseEndpoint(id) => self.close_endpoint(id),
             Command::Unbind { id, linger } => self.unbind(id, linger),
             Command::Flush(key) => self.flush(key),
             Command::Watch(key) => self.watch(key),
-            Command::Resume(key) => self.with_connection(key, Connection::resume),
+            Command::Resume(key) => self.resume(key),
             Command::Leased(key) => self.look_after_lease(key),
             Command::Review(key) => self.look_after_lease(key),
             Command::Failed(key) => self.serve_session(key, Session::connection_failed),
-            Command::ClosePipe { key, linger } => {
-                self.serve_session(key, |session, thread| session.close(linger, thread));
-            }
+            Command::ClosePipe { key, linger } => self.serve(key, |object, _, thread| match object {
+                Object::Session(session) => session.close(linger, thread),
+                Object::Datagrams(session) => session.close(linger, thread),
+                Object::Listener(_) => true,
+            }),
             Command::Resolved { key, result } => {
                 self.serve_session(key, |session, thread| session.resolved(result, thread));
             }
@@ -353,7 +378,7 @@ impl Thread {
             TimerKey::Session(key) => self.serve_session(key, Session::timeout),
             TimerKey::Heartbeat(key) => self.serve_session(key, Session::heartbeat),
             TimerKey::Batch(key) => self.serve_session(key, Session::batch_timeout),
-            TimerKey::Linger(key) => self.serve_session(key, |_, _| false),
+            TimerKey::Linger(key) => self.serve(key, |_, _, _| false),
             TimerKey::Accept(key) => self.serve(key, |object, key, thread| {
                 if let Object::Listener(listener) = object {
                     listener.resume(key, thread);
@@ -401,16 +426,23 @@ impl Thread {
         self.objects.iter().filter_map(accepted).collect()
     }
 
-    fn with_connection(&mut self, key: u64, act: impl FnOnce(&Connection)) {
-        if let Some(Object::Session(session)) = self.objects.get(&key)
-            && let Some(connection) = session.connection()
-        {
-            act(connection);
-        }
+    fn resume(&mut self, key: u64) {
+        self.serve(key, |object, _, thread| {
+            match object {
+                Object::Session(session) => session.connection().into_iter().for_each(|it| it.resume()),
+                Object::Datagrams(session) => session.resume(thread),
+                Object::Listener(_) => {}
+            }
+            true
+        });
     }
 
     fn flush(&mut self, key: u64) {
-        self.serve_session(key, Session::flush);
+        self.serve(key, |object, _, thread| match object {
+            Object::Session(session) => session.flush(thread),
+            Object::Datagrams(session) => session.flush(thread),
+            Object::Listener(_) => true,
+        });
     }
 
     // --- streams that their producers write ---

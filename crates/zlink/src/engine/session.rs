@@ -48,11 +48,18 @@ pub(crate) struct SessionHandle {
     pub(crate) key: u64,
     pub(crate) io: Arc<IoShared>,
     connection: Mutex<Option<Arc<Connection>>>,
+    /// Whoever listens cannot say what for: all messages go there.
+    pub(crate) takes_all: bool,
 }
 
 impl SessionHandle {
     pub(crate) fn new(io: Arc<IoShared>) -> Arc<Self> {
-        Arc::new(SessionHandle { key: next_key(), io, connection: Mutex::new(None) })
+        Arc::new(SessionHandle { key: next_key(), io, connection: Mutex::new(None), takes_all: false })
+    }
+
+    /// The handle of a session whose peers are not heard.
+    pub(crate) fn unheard(io: Arc<IoShared>) -> Arc<Self> {
+        Arc::new(SessionHandle { key: next_key(), io, connection: Mutex::new(None), takes_all: true })
     }
 
     /// The connection at this moment, if there is one.
@@ -388,6 +395,7 @@ impl Session {
                     key: self.handle.key,
                     io: Arc::clone(&self.handle.io),
                     connection: Mutex::new(None),
+                    takes_all: false,
                 };
                 self.handle = Arc::new(fresh);
             }

@@ -9,9 +9,6 @@ use super::row::{Applies, FlagRule, Kind, LiveValue, OptionRow};
 ///
 /// Accepting one without giving it its effect would be worse than a clear refusal.
 pub const UNIMPLEMENTED: &[(&str, i32)] = &[
-    ("ZMQ_RATE", 8),
-    ("ZMQ_RECOVERY_IVL", 9),
-    ("ZMQ_MULTICAST_HOPS", 25),
     ("ZMQ_TCP_ACCEPT_FILTER", 38),
     ("ZMQ_PLAIN_SERVER", 44),
     ("ZMQ_PLAIN_USERNAME", 45),
@@ -29,7 +26,6 @@ pub const UNIMPLEMENTED: &[(&str, i32)] = &[
     ("ZMQ_GSSAPI_SERVICE_PRINCIPAL", 64),
     ("ZMQ_GSSAPI_PLAINTEXT", 65),
     ("ZMQ_SOCKS_PROXY", 68),
-    ("ZMQ_MULTICAST_MAXTPDU", 84),
     ("ZMQ_VMCI_BUFFER_SIZE", 85),
     ("ZMQ_VMCI_BUFFER_MIN_SIZE", 86),
     ("ZMQ_VMCI_BUFFER_MAX_SIZE", 87),
@@ -38,7 +34,6 @@ pub const UNIMPLEMENTED: &[(&str, i32)] = &[
     ("ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE", 91),
     ("ZMQ_ZAP_ENFORCE_DOMAIN", 93),
     ("ZMQ_LOOPBACK_FASTPATH", 94),
-    ("ZMQ_MULTICAST_LOOP", 96),
     ("ZMQ_SOCKS_USERNAME", 99),
     ("ZMQ_SOCKS_PASSWORD", 100),
     ("ZMQ_WSS_KEY_PEM", 103),

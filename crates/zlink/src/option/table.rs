@@ -195,6 +195,34 @@ stored {
         USE_FD = 89; use_fd: int(-1, i32::MAX) = -1; on []; LaterEndpoints rw;
         "the ready-made descriptor to listen on", "descriptor"; int(set_use_fd, use_fd);
     }
+    // ---- Multicast
+    /// The routers that a datagram to a multicast group may pass, and one more: 1 stays in the network it is sent in.
+    /// More than 255 makes the bind or connect fail with `EINVAL`.
+    {
+        MULTICAST_HOPS = 25; multicast_hops: int(1, i32::MAX) = 1; on []; LaterEndpoints rw;
+        "the reach of multicast datagrams", "hops"; int(set_multicast_hops, multicast_hops);
+    }
+    /// With 0, what this socket sends to a multicast group reaches no member of the group on this host.
+    {
+        MULTICAST_LOOP = 96; multicast_loop: flag(Any) = true; on []; LaterEndpoints rw;
+        "whether this host receives its own multicast datagrams", "boolean"; flag(set_multicast_loop, multicast_loop);
+    }
+    /// For the transports `pgm` and `norm`, which are not built in: it can be set and read and, as in a libzmq without
+    /// them, has nothing to have an effect on. `udp` sends datagrams of any length that IP allows.
+    {
+        MULTICAST_MAXTPDU = 84; multicast_max_tpdu: int(1, i32::MAX) = 1500; on []; LaterEndpoints rw;
+        "the size of a pgm packet", "bytes"; int(set_multicast_max_tpdu, multicast_max_tpdu);
+    }
+    /// For the transports `pgm` and `norm`, which are not built in; see `ZMQ_MULTICAST_MAXTPDU`. `udp` sends at once.
+    {
+        RATE = 8; rate: int(1, i32::MAX) = 100; on []; LaterEndpoints rw;
+        "the greatest rate of pgm", "kbit/s"; int(set_rate, rate);
+    }
+    /// For the transport `pgm`, which is not built in; see `ZMQ_MULTICAST_MAXTPDU`. `udp` recovers nothing.
+    {
+        RECOVERY_IVL = 9; recovery_interval: int(0, i32::MAX) = 10000; on []; LaterEndpoints rw;
+        "the time for which pgm can send again", "ms"; millis(set_recovery_interval, recovery_interval);
+    }
     // ---- Batching
     /// A connection's read buffer is at least this large.
     {

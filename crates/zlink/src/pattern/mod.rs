@@ -6,6 +6,7 @@
 
 mod announcer;
 mod dealer;
+mod dgram;
 mod dish;
 mod distributor;
 mod fair_queue;
@@ -125,9 +126,9 @@ pub(crate) trait Pattern: Send {
     }
 }
 
-/// The pattern of a socket type; `None` for the types that are not there yet.
-pub(crate) fn new(socket_type: SocketType) -> Option<Box<dyn Pattern>> {
-    Some(match socket_type {
+/// The pattern of a socket type.
+pub(crate) fn new(socket_type: SocketType) -> Box<dyn Pattern> {
+    match socket_type {
         SocketType::Pair => Box::new(<pair::Pair>::default()),
         SocketType::Req => Box::new(req::Req::default()),
         SocketType::Rep => Box::new(rep::Rep::default()),
@@ -147,6 +148,6 @@ pub(crate) fn new(socket_type: SocketType) -> Option<Box<dyn Pattern>> {
         SocketType::Scatter => Box::new(push::Scatter::default()),
         SocketType::Channel => Box::new(pair::Channel::default()),
         SocketType::Stream => Box::new(router::Router::stream()),
-        SocketType::Dgram => return None,
-    })
+        SocketType::Dgram => Box::new(dgram::Dgram::default()),
+    }
 }

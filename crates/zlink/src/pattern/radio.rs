@@ -1,4 +1,5 @@
-//! RADIO: each message goes to all peers that joined its group. Source: 48/RADIO-DISH.
+//! RADIO: each message goes to all peers that joined its group, and to those that cannot say what they have joined.
+//! Source: 48/RADIO-DISH.
 //!
 //! In a pipe a message has two parts, group and body. What comes from a peer are parts that begin with 1 to
 //! join or 0 to leave, and go on with the group: the connection makes them of JOIN and LEAVE. They are taken in
@@ -18,6 +19,8 @@ use crate::pipe::{Pipes, Sink};
 pub(super) struct Radio {
     /// The pipes that joined each group; none of them twice, and no group without a pipe.
     groups: HashMap<Vec<u8>, Vec<usize>>,
+    /// The pipes whose peers cannot join: they get the messages of all groups.
+    unheard: Vec<usize>,
     distributor: Distributor,
     no_drop: bool,
 }
@@ -59,12 +62,16 @@ impl Radio {
 impl Pattern for Radio {
     fn attached(&mut self, pipes: &mut Pipes, pipe: usize) -> bool {
         self.distributor.attach(pipe);
+        if pipes.get(pipe).is_some_and(|end| end.takes_all()) {
+            self.unheard.push(pipe);
+        }
         self.drain(pipes, pipe);
         true
     }
 
     fn detached(&mut self, _pipes: &mut Pipes, pipe: usize) {
         self.distributor.detach(pipe);
+        self.unheard.retain(|&it| it != pipe);
         self.groups.retain(|_, members| {
             members.retain(|&member| member != pipe);
             !members.is_empty()
@@ -88,7 +95,7 @@ impl Pattern for Radio {
             Body::Slice(_) => &[],
         };
         self.distributor.begin();
-        for &pipe in self.groups.get(group).into_iter().flatten() {
+        for &pipe in self.groups.get(group).into_iter().flatten().chain(&self.unheard) {
             self.distributor.select(pipe);
         }
         if self.no_drop && !self.distributor.all_have_room(pipes) {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use zlink_pipe::{Credit, Queue, QueueConfig};
@@ -13,12 +14,15 @@ use super::direct::is_enabled;
 use super::{Core, Socket, linger_time};
 use crate::attach::{Attachment, Link, Marks};
 use crate::context::InprocEnd;
-use crate::engine::{Command, ConnectTo, EndpointId, EngineConfig, IoShared, PipeSide, Port, SessionHandle};
+use crate::engine::{
+    Command, ConnectTo, DatagramSession, EndpointId, EngineConfig, Form, IoShared, PipeSide, Port,
+    SessionHandle,
+};
 use crate::error::{Error, Result};
 use crate::inbox::PipeId;
 use crate::monitor::{Ends, EventKind};
 use crate::option::SocketOptions;
-use crate::transport::{Endpoint, Listener, TransportConfig};
+use crate::transport::{DatagramSocket, Endpoint, Listener, TransportConfig, TransportError};
 
 /// `ZMQ_NOTIFY_CONNECT` and `ZMQ_NOTIFY_DISCONNECT`.
 const NOTIFY_CONNECT: i32 = 1;
@@ -45,6 +49,13 @@ enum RecordKind {
         io: Arc<IoShared>,
         pipe: Option<PipeId>,
     },
+    /// A datagram socket.
+    Datagrams {
+        bound: bool,
+        pipe: PipeId,
+        /// The longest datagram it can send, in bytes.
+        longest: usize,
+    },
     BoundInproc,
     ConnectedInproc {
         pipe: PipeId,
@@ -65,7 +76,10 @@ impl Record {
 
 impl RecordKind {
     fn is_bound(&self) -> bool {
-        matches!(self, RecordKind::Bound { .. } | RecordKind::BoundInproc)
+        matches!(
+            self,
+            RecordKind::Bound { .. } | RecordKind::Datagrams { bound: true, .. } | RecordKind::BoundInproc
+        )
     }
 }
 
@@ -76,18 +90,19 @@ impl Socket {
     }
 
     /// Accepts connections at `endpoint`: `tcp://interface:port`, `ws://interface:port/path`, `ipc://path` or
-    /// `inproc://name`. A port of `*` or 0 is chosen by the system; [`last_endpoint`](Self::last_endpoint) tells
-    /// which.
+    /// `inproc://name`; DISH and DGRAM receive datagrams at `udp://interface:port`. A port of `*` or 0 is chosen by the
+    /// system; [`last_endpoint`](Self::last_endpoint) tells which.
     ///
     /// # Errors
     ///
     /// [`Error::Endpoint`] if the endpoint is not well formed or its transport unknown,
-    /// [`Error::AddressInUse`] and [`Error::Os`] if it cannot be bound.
+    /// [`Error::IncompatibleTransport`] if the socket's type does not bind over it, [`Error::AddressInUse`] and
+    /// [`Error::Os`] if it cannot be bound.
     ///
     /// Source: `zmq_bind`(3).
     pub fn bind(&self, endpoint: &str) -> Result<()> {
         let mut core = self.enter_aside()?;
-        let parsed = Endpoint::for_bind(endpoint)?;
+        let parsed = self.parse(endpoint, true)?;
         let (name, kind) = match &parsed {
             Endpoint::Inproc(name) => {
                 let end = self.inproc_end(&core.options);
@@ -111,9 +126,17 @@ impl Socket {
                 io.post(Command::Listen { id, listener: Box::new(listener), port: self.port(id, config) });
                 (name, RecordKind::Bound { id, io, fd })
             }
+            Endpoint::Udp(udp) => {
+                let bind = |config: &TransportConfig| {
+                    DatagramSocket::bind(udp, config).inspect_err(|error| {
+                        let number = error.errno() as u32;
+                        self.monitor.emit(EventKind::BindFailed, number, &Ends::bound(endpoint));
+                    })
+                };
+                self.open_datagrams(&mut core, bind)?
+            }
         };
-        core.last_endpoint.clone_from(&name);
-        core.endpoints.push(Record { name, given: endpoint.to_owned(), kind });
+        self.add_record(&mut core, Record { name, given: endpoint.to_owned(), kind });
         Ok(())
     }
 
@@ -122,7 +145,8 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// [`Error::Endpoint`] if the endpoint is not well formed or its transport unknown.
+    /// [`Error::Endpoint`] if the endpoint is not well formed or its transport unknown,
+    /// [`Error::IncompatibleTransport`] if the socket's type does not connect over it.
     ///
     /// Source: `zmq_connect`(3).
     pub fn connect(&self, endpoint: &str) -> Result<()> {
@@ -154,7 +178,7 @@ impl Socket {
 
     /// Connects. Returns the pipe, unless it comes with the connection.
     fn connect_in(&self, core: &mut Core, endpoint: &str) -> Result<Option<PipeId>> {
-        let parsed = Endpoint::for_connect(endpoint)?;
+        let parsed = self.parse(endpoint, false)?;
         let name = parsed.to_string();
         let kind = match parsed {
             Endpoint::Inproc(name) => {
@@ -165,15 +189,32 @@ impl Socket {
                 RecordKind::ConnectedInproc { pipe }
             }
             endpoint @ (Endpoint::Tcp(_) | Endpoint::Ipc(_)) => self.connect_remote(core, endpoint)?,
+            Endpoint::Udp(udp) => {
+                self.open_datagrams(core, |config| DatagramSocket::connect(&udp, config))?.1
+            }
         };
         let pipe = match kind {
             RecordKind::Connected { pipe, .. } => pipe,
-            RecordKind::ConnectedInproc { pipe } => Some(pipe),
+            RecordKind::ConnectedInproc { pipe } | RecordKind::Datagrams { pipe, .. } => Some(pipe),
             RecordKind::Bound { .. } | RecordKind::BoundInproc => None,
         };
-        core.last_endpoint.clone_from(&name);
-        core.endpoints.push(Record { name, given: endpoint.to_owned(), kind });
+        self.add_record(core, Record { name, given: endpoint.to_owned(), kind });
         Ok(pipe)
+    }
+
+    fn add_record(&self, core: &mut Core, record: Record) {
+        core.last_endpoint.clone_from(&record.name);
+        core.endpoints.push(record);
+        self.limit_parts(core);
+    }
+
+    /// Sees to it that no part is taken that could not be sent.
+    fn limit_parts(&self, core: &Core) {
+        let datagrams = core.endpoints.iter().filter_map(|record| match record.kind {
+            RecordKind::Datagrams { longest, .. } => Some(longest),
+            _ => None,
+        });
+        self.longest.store(datagrams.fold(self.allowed, usize::min), Ordering::Relaxed);
     }
 
     fn connect_remote(&self, core: &mut Core, endpoint: Endpoint) -> Result<RecordKind> {
@@ -196,6 +237,52 @@ impl Socket {
             core.attach(attachment, &self.inbox);
         }
         Ok(RecordKind::Connected { id, io, pipe })
+    }
+
+    /// Parses an endpoint to bind or to connect to, and sees whether its transport goes with the socket's type.
+    fn parse(&self, endpoint: &str, bind: bool) -> Result<Endpoint> {
+        use SocketType::{Dgram, Dish, Radio};
+        let datagrams = endpoint.starts_with("udp://");
+        // Before the address is looked at, as libzmq does.
+        if datagrams && !matches!((self.socket_type, bind), (Dgram | Dish, true) | (Radio, false)) {
+            return Err(Error::IncompatibleTransport);
+        }
+        let parsed = if bind { Endpoint::for_bind(endpoint)? } else { Endpoint::for_connect(endpoint)? };
+        if self.socket_type == Dgram && !datagrams {
+            return Err(Error::IncompatibleTransport);
+        }
+        Ok(parsed)
+    }
+
+    /// Opens a datagram socket and its pipe. Returns the endpoint's name as well.
+    fn open_datagrams(
+        &self,
+        core: &mut Core,
+        open: impl FnOnce(&TransportConfig) -> std::result::Result<DatagramSocket, TransportError>,
+    ) -> Result<(String, RecordKind)> {
+        let io = self.context.choose_io_thread(core.options.affinity)?;
+        let config = self.engine_config(&core.options);
+        let socket = open(&config.transport)?;
+        let (name, longest) = (socket.name().to_owned(), socket.longest());
+        let form = if self.socket_type == SocketType::Dgram { Form::Raw } else { Form::Groups };
+        let bound = socket.target().is_none();
+        let handle = SessionHandle::unheard(Arc::clone(&io));
+        // Nobody but the I/O thread sends datagrams.
+        let out = QueueConfig { direct: false, gather: None, ..config.out };
+        let side = PipeSide {
+            id: self.inbox.reserve(),
+            out: Arc::new(Queue::new(out)),
+            inward: Arc::new(Queue::new(config.inward)),
+        };
+        let (id, pipe) = (EndpointId::new(), side.id);
+        let port = self.port(id, config);
+        let session = DatagramSession::new(socket, form, side.clone(), port, Arc::clone(&handle));
+        // Before the pattern sees the pipe: should it refuse it, the session is there to be told.
+        io.post(Command::Exchange(session));
+        let (link, endpoint) = (Link::Session(handle), Some(id));
+        let PipeSide { out, inward, .. } = side;
+        core.attach(Attachment { id: pipe, out, inward, link, peer: None, endpoint }, &self.inbox);
+        Ok((name, RecordKind::Datagrams { bound, pipe, longest }))
     }
 
     /// Accepts no more connections at `endpoint` and ends those that stand, once what is queued for them is sent
@@ -228,7 +315,7 @@ impl Socket {
         let canonical = match &parsed {
             // 127.0.0.1 and [::ffff:127.0.0.1] are one address on a socket with IPv6.
             Endpoint::Tcp(tcp) => tcp.canonical(core.options.ipv6),
-            Endpoint::Ipc(_) | Endpoint::Inproc(_) => None,
+            Endpoint::Ipc(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
         };
         let parsed = parsed.to_string();
         let at =
@@ -244,6 +331,7 @@ impl Socket {
         let record = core.endpoints.remove(at);
         let linger = linger_time(core.options.linger);
         self.close_record(&mut core, record, linger);
+        self.limit_parts(&core);
         Ok(())
     }
 
@@ -265,6 +353,11 @@ impl Socket {
                         .for_each(|end| end.close(linger));
                 }
             },
+            RecordKind::Datagrams { pipe, .. } => {
+                if let Some(index) = core.pipes.find(pipe) {
+                    core.close_pipe(index, linger, &self.inbox);
+                }
+            }
             RecordKind::BoundInproc => {
                 let name = record.name.trim_start_matches("inproc://");
                 self.context.unbind_inproc(name, &self.inbox);
@@ -298,7 +391,9 @@ impl Socket {
                     let name = record.name.trim_start_matches("inproc://");
                     self.context.unbind_inproc(name, &self.inbox);
                 }
-                RecordKind::Connected { .. } | RecordKind::ConnectedInproc { .. } => {}
+                RecordKind::Connected { .. }
+                | RecordKind::Datagrams { .. }
+                | RecordKind::ConnectedInproc { .. } => {}
             }
         }
     }
@@ -384,6 +479,8 @@ impl Socket {
                 bind_to_device: options.device().map(text),
                 busy_poll: options.busy_poll,
                 use_fd: options.use_fd,
+                multicast_hops: options.multicast_hops,
+                multicast_loop: options.multicast_loop,
             },
             handshake: HandshakeConfig {
                 socket_type: self.socket_type,
@@ -442,7 +539,8 @@ impl Core {
     /// The two ends of each pipe, and the messages in its queues to the peer and from the peer.
     fn pipe_states(&mut self) -> Vec<(Ends, [u64; 2])> {
         let connects = self.endpoints.iter().filter_map(|record| match record.kind {
-            RecordKind::Connected { pipe: Some(pipe), .. } => Some((pipe, record.name.as_str())),
+            RecordKind::Connected { pipe: Some(pipe), .. }
+            | RecordKind::Datagrams { pipe, bound: false, .. } => Some((pipe, record.name.as_str())),
             _ => None,
         });
         let connects: HashMap<PipeId, &str> = connects.collect();

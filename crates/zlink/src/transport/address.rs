@@ -69,10 +69,15 @@ pub(super) fn tcp_addr(address: &SocketAddrAny) -> Option<SocketAddr> {
 
 /// `tcp://127.0.0.1:5555` or `tcp://[fe80::1%eth0]:5555`.
 pub(super) fn tcp_uri(address: &SocketAddr) -> String {
+    format!("tcp://{}", host_and_port(address))
+}
+
+/// `127.0.0.1:5555` or `[fe80::1%eth0]:5555`.
+pub(super) fn host_and_port(address: &SocketAddr) -> String {
     let (ip, port) = (ip_text(address), address.port());
     match address {
-        SocketAddr::V4(_) => format!("tcp://{ip}:{port}"),
-        SocketAddr::V6(_) => format!("tcp://[{ip}]:{port}"),
+        SocketAddr::V4(_) => format!("{ip}:{port}"),
+        SocketAddr::V6(_) => format!("[{ip}]:{port}"),
     }
 }
 

@@ -39,6 +39,10 @@ pub(crate) struct TransportConfig {
     /// A descriptor, already bound and listening, to take instead of a new one when binding, or −1.
     /// `ZMQ_USE_FD`.
     pub(crate) use_fd: i32,
+    /// Routers a multicast datagram may pass, plus one. `ZMQ_MULTICAST_HOPS`.
+    pub(crate) multicast_hops: i32,
+    /// Whether this host's own listeners get the multicast datagrams that it sends. `ZMQ_MULTICAST_LOOP`.
+    pub(crate) multicast_loop: bool,
 }
 
 impl Default for TransportConfig {
@@ -58,6 +62,8 @@ impl Default for TransportConfig {
             bind_to_device: None,
             busy_poll: 0,
             use_fd: -1,
+            multicast_hops: 1,
+            multicast_loop: true,
         }
     }
 }
@@ -69,21 +75,45 @@ impl TransportConfig {
             // One socket for both families, whatever the host's default.
             sockopt::set_ipv6_v6only(fd, false)?;
         }
+        // Before listen or connect: the window scale, fixed by the handshake, follows the buffers.
+        self.prepare_ip(fd)?;
+        self.tune_tcp(fd, is_ipv6)
+    }
+
+    /// Sets what must be set on a new UDP socket before it is bound.
+    pub(super) fn prepare_udp(&self, fd: BorrowedFd<'_>, is_ipv6: bool) -> io::Result<()> {
+        if is_ipv6 {
+            sockopt::set_ipv6_v6only(fd, false)?;
+        }
+        self.prepare_ip(fd)?;
+        self.set_precedence(fd, is_ipv6)
+    }
+
+    fn prepare_ip(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         if let Some(device) = self.bind_to_device.as_deref().filter(|d| !d.is_empty()) {
             SockRef::from(&fd).bind_device(Some(device.as_bytes()))?;
         }
-        // Before listen or connect: the window scale, fixed by the handshake, follows the buffers.
         self.set_buffers(fd)?;
         if self.busy_poll > 0 {
             SockRef::from(&fd).set_busy_poll(self.busy_poll.unsigned_abs())?;
         }
-        self.tune_tcp(fd, is_ipv6)
+        Ok(())
     }
 
     /// Sets what a TCP connection does not, or not on every kernel, inherit from its listener.
     pub(super) fn tune_tcp(&self, fd: BorrowedFd<'_>, is_ipv6: bool) -> io::Result<()> {
         // Messages are batched above; the kernel holding back a small segment would only delay it.
         sockopt::set_tcp_nodelay(fd, true)?;
+        self.set_precedence(fd, is_ipv6)?;
+        self.set_keepalive(fd)?;
+        if let Some(max_rt) = positive(self.tcp_max_rt) {
+            sockopt::set_tcp_user_timeout(fd, max_rt)?;
+        }
+        Ok(())
+    }
+
+    /// Sets how the packets are to be treated on their way.
+    fn set_precedence(&self, fd: BorrowedFd<'_>, is_ipv6: bool) -> io::Result<()> {
         if self.tos != 0 {
             let tos = u8::try_from(self.tos).map_err(|_| rustix::io::Errno::INVAL)?;
             sockopt::set_ip_tos(fd, tos)?;
@@ -94,10 +124,6 @@ impl TransportConfig {
         if self.priority != 0 {
             let priority = u32::try_from(self.priority).map_err(|_| rustix::io::Errno::INVAL)?;
             SockRef::from(&fd).set_priority(priority)?;
-        }
-        self.set_keepalive(fd)?;
-        if let Some(max_rt) = positive(self.tcp_max_rt) {
-            sockopt::set_tcp_user_timeout(fd, max_rt)?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::connect::Target;
 use super::error::EndpointError;
 use super::interface;
+use super::udp::UdpEndpoint;
 use super::web::WebAddress;
 
 /// The longest `ipc` path or name, in bytes: `sun_path` less the final zero. An abstract name's `@`
@@ -22,6 +23,7 @@ pub(crate) enum Endpoint {
     /// Also `ws` and `wss`.
     Tcp(TcpEndpoint),
     Ipc(IpcEndpoint),
+    Udp(UdpEndpoint),
     /// The name after `inproc://`.
     Inproc(String),
 }
@@ -78,7 +80,7 @@ pub(crate) enum IpcName {
 
 /// What the string is for: wildcards and interface names make sense only at one's own end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     Bind,
     Connect,
     /// The source address of a connect endpoint.
@@ -117,6 +119,7 @@ impl Endpoint {
                 }
                 name => Ok(Endpoint::Ipc(IpcEndpoint { name })),
             },
+            "udp" => UdpEndpoint::parse(address, side).map(Endpoint::Udp).map_err(malformed),
             "inproc" => Ok(Endpoint::Inproc(address.to_owned())),
             _ => Err(EndpointError::UnknownTransport { transport: transport.to_owned() }),
         }
@@ -128,6 +131,7 @@ impl fmt::Display for Endpoint {
         match self {
             Endpoint::Tcp(tcp) => tcp.fmt(f),
             Endpoint::Ipc(ipc) => ipc.fmt(f),
+            Endpoint::Udp(udp) => udp.fmt(f),
             Endpoint::Inproc(name) => write!(f, "inproc://{name}"),
         }
     }
@@ -220,7 +224,7 @@ impl TcpEndpoint {
 }
 
 impl HostPort {
-    fn parse(text: &str, side: Side) -> Result<HostPort, &'static str> {
+    pub(super) fn parse(text: &str, side: Side) -> Result<HostPort, &'static str> {
         let local = side != Side::Connect;
         // The last colon: an IPv6 address has others before it, with or without brackets.
         let (host, port) = text.rsplit_once(':').ok_or("no port")?;
@@ -230,10 +234,9 @@ impl HostPort {
             "0" => 0,
             _ => parse_port(port).ok_or("the port is not a number from 0 to 65535")?,
         };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let (host, zone) = match host.rsplit_once('%') {
+        let (host, zone) = match without_brackets(host).rsplit_once('%') {
             Some((host, zone)) => (host, Some(Zone::parse(zone)?)),
-            None => (host, None),
+            None => (without_brackets(host), None),
         };
         let host = Host::parse(host, side)?;
         if zone.is_some() && matches!(host, Host::Any | Host::Ip(IpAddr::V4(_))) {
@@ -261,25 +264,25 @@ impl HostPort {
         Ok(match address {
             SocketAddr::V4(v4) => SocketAddrV4::new(*v4.ip(), self.port).into(),
             SocketAddr::V6(v6) => {
-                let scope = match &self.zone {
-                    None => v6.scope_id(),
-                    Some(Zone::Index(index)) => *index,
-                    Some(Zone::Name(name)) => interface::index_of(name).map_err(|_| Errno::INVAL)?,
-                };
+                let scope = self.zone.as_ref().map_or(Ok(v6.scope_id()), Zone::index)?;
                 SocketAddrV6::new(*v6.ip(), self.port, 0, scope).into()
             }
         })
     }
 }
 
-fn parse_port(port: &str) -> Option<u16> {
+pub(super) fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+pub(super) fn parse_port(port: &str) -> Option<u16> {
     // Digits only: `parse` would take a sign. "00" is no port, as in libzmq; only "0" is zero.
     let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| port.parse().ok())?.filter(|port| *port != 0)
 }
 
 impl Host {
-    fn parse(host: &str, side: Side) -> Result<Host, &'static str> {
+    pub(super) fn parse(host: &str, side: Side) -> Result<Host, &'static str> {
         if host.is_empty() {
             return Err("no host");
         }
@@ -307,7 +310,15 @@ impl Host {
 }
 
 impl Zone {
-    fn parse(zone: &str) -> Result<Zone, &'static str> {
+    /// The number of the interface.
+    pub(super) fn index(&self) -> io::Result<u32> {
+        match self {
+            Zone::Index(index) => Ok(*index),
+            Zone::Name(name) => interface::index_of(name).map_err(|_| Errno::INVAL.into()),
+        }
+    }
+
+    pub(super) fn parse(zone: &str) -> Result<Zone, &'static str> {
         if zone.starts_with(|c: char| c.is_ascii_alphabetic()) {
             return Ok(Zone::Name(zone.to_owned()));
         }

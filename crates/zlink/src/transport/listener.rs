@@ -46,7 +46,7 @@ impl Listener {
     /// # Errors
     ///
     /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` and what else the kernel reports; `ENODEV` for a host that
-    /// is not found; `EINVAL` for `inproc`, which has no socket, and for a `use_fd` that does not
+    /// is not found; `EINVAL` for `udp` and `inproc`, which have no listeners, and for a `use_fd` that does not
     /// listen or is of another family.
     pub(crate) fn bind(endpoint: &Endpoint, config: &TransportConfig) -> Result<Listener, TransportError> {
         let (fd, file) = match endpoint {
@@ -56,12 +56,12 @@ impl Listener {
             }
             Endpoint::Tcp(endpoint) => (tcp::listen(endpoint, config)?, None),
             Endpoint::Ipc(endpoint) => ipc::listen(endpoint, config)?,
-            Endpoint::Inproc(_) => return Err(TransportError::os("bind")(Errno::INVAL)),
+            Endpoint::Udp(_) | Endpoint::Inproc(_) => return Err(TransportError::os("bind")(Errno::INVAL)),
         };
         let family = getsockname(&fd).map_err(TransportError::os("getsockname"))?.address_family();
         let web = match endpoint {
             Endpoint::Tcp(endpoint) => endpoint.web().cloned(),
-            Endpoint::Ipc(_) | Endpoint::Inproc(_) => None,
+            Endpoint::Ipc(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
         };
         let local = listening_uri(fd.as_fd()).map_err(TransportError::os("getsockname"))?;
         Ok(Listener {

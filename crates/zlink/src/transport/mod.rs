@@ -8,7 +8,7 @@
 //! connecting on an I/O thread, which never blocks here: names are looked up by the [`Resolver`]'s own
 //! thread.
 //!
-//! Sources: `zmq_tcp(7)`, `zmq_ipc(7)`, `tcp(7)`, `unix(7)`.
+//! Sources: `zmq_tcp(7)`, `zmq_ipc(7)`, `zmq_udp(7)`, `tcp(7)`, `unix(7)`, `udp(7)`, `ip(7)`, `ipv6(7)`.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,7 @@ mod resolver;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod udp;
 mod web;
 
 pub(crate) use address::peer_names;
@@ -36,4 +37,5 @@ pub use error::EndpointError;
 pub(crate) use error::{AcceptError, TransportError, errno_of};
 pub(crate) use listener::{Accepted, Listener};
 pub(crate) use resolver::Resolver;
+pub(crate) use udp::{DatagramSocket, parse_peer, peer_text};
 pub(crate) use web::WebAddress;

@@ -8,17 +8,17 @@ use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 
 use super::config::TransportConfig;
-use super::endpoint::{Host, TcpEndpoint};
+use super::endpoint::{Host, HostPort, TcpEndpoint};
 use super::error::{EndpointError, TransportError};
 use super::interface;
 
 /// Binds and listens.
 pub(super) fn listen(endpoint: &TcpEndpoint, config: &TransportConfig) -> Result<OwnedFd, TransportError> {
-    let mut address = bind_addr(endpoint, config.ipv6)?;
+    let mut address = bind_addr(&endpoint.address, config.ipv6)?;
     let opened = match open(address) {
         // A kernel without IPv6: the option is a preference, as in libzmq.
         Err(Errno::AFNOSUPPORT) if config.ipv6 => {
-            address = bind_addr(endpoint, false)?;
+            address = bind_addr(&endpoint.address, false)?;
             open(address)
         }
         opened => opened,
@@ -68,7 +68,7 @@ fn open(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
     net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))
 }
 
-fn unmapped(address: SocketAddr) -> SocketAddr {
+pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => SocketAddr::new(v4.into(), address.port()),
@@ -80,8 +80,7 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
 
 /// The address to bind to: a literal, else an interface's, else what the name service says, which may
 /// block.
-fn bind_addr(endpoint: &TcpEndpoint, ipv6: bool) -> Result<SocketAddr, TransportError> {
-    let address = &endpoint.address;
+pub(super) fn bind_addr(address: &HostPort, ipv6: bool) -> Result<SocketAddr, TransportError> {
     let resolved = match &address.host {
         Host::Name(name) => interface::address_of(name, ipv6)
             .or_else(|| look_up(name, ipv6).ok()?.first().copied())

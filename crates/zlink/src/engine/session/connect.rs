@@ -68,8 +68,8 @@ impl Session {
                 thread.shared.resolver.resolve(endpoint, self.port.config.transport.ipv6, done);
                 true
             }
-            // In-process connects have no session.
-            Endpoint::Inproc(_) => false,
+            // In-process connects have no session, and datagram sockets one of their own.
+            Endpoint::Udp(_) | Endpoint::Inproc(_) => false,
         }
     }
 

@@ -5,6 +5,7 @@ mod exhaustion;
 mod ipc;
 mod resolver;
 mod tcp;
+mod udp;
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -38,7 +39,7 @@ fn target(endpoint: &str, ipv6: bool) -> Target {
             Target::Tcp(found[0], tcp.source_addr(ipv6).unwrap())
         }
         Endpoint::Ipc(ipc) => ipc.target(),
-        Endpoint::Inproc(_) => panic!("inproc has no socket"),
+        Endpoint::Udp(_) | Endpoint::Inproc(_) => panic!("{endpoint} is not connected to"),
     }
 }
 
