@@ -3,6 +3,7 @@
 //! `fuzz_targets/` mounts them for libfuzzer, and `tests/replay.rs` as tests that need nothing but a stable
 //! toolchain. A function returns normally for every input; whatever it finds it reports by a panic.
 
+mod datagrams;
 mod endpoints;
 mod input;
 mod memory;
@@ -12,6 +13,7 @@ mod socket_ops;
 mod subscriptions;
 mod zmtp;
 
+pub use datagrams::datagrams;
 pub use endpoints::endpoints;
 pub use queue_ops::queue_ops;
 pub use read_half::read_half;
@@ -23,11 +25,12 @@ pub use zmtp::{frames, greeting, handshake};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("greeting", greeting),
     ("handshake", handshake),
     ("frames", frames),
     ("endpoints", endpoints),
+    ("datagrams", datagrams),
     ("read_half", read_half),
     ("subscriptions", subscriptions),
     ("socket_ops", socket_ops),

@@ -74,6 +74,7 @@ replay! {
     handshake: 5000
     frames: 20000
     endpoints: 20000
+    datagrams: 2000
     read_half: 2000
     subscriptions: 5000
     socket_ops: 200

@@ -2,7 +2,7 @@
 
 pub use crate::engine::fuzzing::{Decoded, decode};
 pub use crate::pattern::fuzzing::{Prefixes, Topics};
-use crate::transport::{Endpoint, EndpointError};
+use crate::transport::{Endpoint, EndpointError, parse_peer, peer_text};
 
 /// Parses an endpoint and returns it as it is displayed, and whether it is an in-process one.
 ///
@@ -16,4 +16,9 @@ pub fn endpoint(text: &str, bind: bool) -> Result<(String, bool), EndpointError>
         let _ = (tcp.source_addr(true).is_ok(), tcp.canonical(false));
     }
     Ok((endpoint.to_string(), matches!(endpoint, Endpoint::Inproc(_))))
+}
+
+/// Reads the address that a DGRAM socket is to send to, and writes it as one that a message came from.
+pub fn peer_address(text: &[u8]) -> Option<String> {
+    parse_peer(text).map(|peer| peer_text(&peer))
 }
