@@ -5,9 +5,10 @@
 
 use std::ffi::{c_int, c_long, c_short, c_void};
 use std::os::fd::BorrowedFd;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use zlink::raw::Signaler;
 use zlink::{Events, PollItem};
 
 use crate::error::{Failure, Result, call};
@@ -58,7 +59,7 @@ impl Registered {
 }
 
 #[derive(Default)]
-struct Poller(Mutex<Vec<Registered>>);
+struct Poller(Mutex<Registry>);
 
 // SAFETY: the number is no other type's.
 unsafe impl Object for Poller {
@@ -66,39 +67,107 @@ unsafe impl Object for Poller {
     const WRONG: Failure = Failure(libc::EFAULT);
 }
 
+#[derive(Default)]
+struct Registry {
+    items: Vec<Registered>,
+    /// A thread-safe socket is or was registered: the poller has a descriptor for who asks.
+    has_descriptor: bool,
+    /// Made when it is first asked for, since it leaves all reading to the I/O threads.
+    signaler: Option<Arc<Signaler>>,
+}
+
+impl Registry {
+    fn position(&self, source: Source) -> Result<usize> {
+        self.items.iter().position(|item| item.source == source).ok_or(Failure(libc::EINVAL))
+    }
+
+    /// Lets a socket signal, if there is somebody to be told.
+    fn watch(&self, source: Source) -> Result<()> {
+        match (&self.signaler, thread_safe(source)) {
+            (Some(signaler), Some(socket)) => Ok(signaler.add(&socket)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn unwatch(&self, source: Source) {
+        if let (Some(signaler), Some(socket)) = (&self.signaler, thread_safe(source)) {
+            signaler.remove(&socket);
+        }
+    }
+
+    fn fd(&mut self) -> Result<c_int> {
+        if !self.has_descriptor {
+            return Err(Failure(libc::EINVAL));
+        }
+        if self.signaler.is_none() {
+            self.signaler = Some(Arc::new(Signaler::new()?));
+            for item in &self.items {
+                // One that is closed, or whose context ends, is told by the next wait.
+                let _ = self.watch(item.source);
+            }
+        }
+        self.signaler.as_ref().map(|signaler| signaler.fd()).ok_or(Failure(libc::EINVAL))
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        for item in &self.items {
+            self.unwatch(item.source);
+        }
+    }
+}
+
+/// The socket, if it is an open one of a type that libzmq calls thread-safe: these have a part in the poller's
+/// descriptor.
+fn thread_safe(source: Source) -> Option<Entered<Socket>> {
+    let Source::Socket(socket) = source else { return None };
+    enter(socket).ok().filter(|socket| socket.socket_type().has_single_parts())
+}
+
 impl Poller {
-    fn lock(&self) -> MutexGuard<'_, Vec<Registered>> {
+    fn lock(&self) -> MutexGuard<'_, Registry> {
         // Nothing under this lock panics half-way through an update.
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn add(&self, source: Source, user_data: *mut c_void, events: Events) -> Result<c_int> {
-        let mut items = self.lock();
-        if items.iter().any(|item| item.source == source) {
+        let mut registry = self.lock();
+        if registry.position(source).is_ok() {
             return Err(Failure(libc::EINVAL));
         }
-        items.push(Registered { source, user_data, events });
+        registry.watch(source)?;
+        registry.has_descriptor |= thread_safe(source).is_some();
+        registry.items.push(Registered { source, user_data, events });
         Ok(0)
     }
 
     fn modify(&self, source: Source, events: Events) -> Result<c_int> {
-        let mut items = self.lock();
-        let item = items.iter_mut().find(|item| item.source == source);
-        item.ok_or(Failure(libc::EINVAL))?.events = events;
+        let mut registry = self.lock();
+        let at = registry.position(source)?;
+        registry.items[at].events = events;
         Ok(0)
     }
 
     fn remove(&self, source: Source) -> Result<c_int> {
-        let mut items = self.lock();
-        let at = items.iter().position(|item| item.source == source);
-        items.remove(at.ok_or(Failure(libc::EINVAL))?);
+        let mut registry = self.lock();
+        let at = registry.position(source)?;
+        registry.items.remove(at);
+        registry.unwatch(source);
         Ok(0)
     }
 
     /// Waits for events and returns the first `count` of them.
     fn wait(&self, count: usize, timeout: Option<Duration>) -> Result<Vec<Event>> {
         // A copy: the poller may be changed by others meanwhile.
-        let items = self.lock().clone();
+        let (items, signaler) = {
+            let registry = self.lock();
+            (registry.items.clone(), registry.signaler.clone())
+        };
+        // Before the look: what comes from here on signals again.
+        if let Some(signaler) = signaler {
+            signaler.drain();
+        }
         let idle = count == 0 || items.iter().all(|item| item.events.is_empty());
         if idle {
             // Nothing could end a wait without a time-out.
@@ -193,7 +262,7 @@ pub unsafe extern "C" fn zmq_poller_destroy(poller: *mut *mut c_void) -> c_int {
 /// `zmq_poller_size`: how many sockets and descriptors are registered.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_poller_size(poller: *mut c_void) -> c_int {
-    with(poller, |poller| Ok(returned(poller.lock().len())))
+    with(poller, |poller| Ok(returned(poller.lock().items.len())))
 }
 
 /// `zmq_poller_add`. The events may be none.
@@ -293,9 +362,19 @@ pub unsafe extern "C" fn zmq_poller_wait_all(
     })
 }
 
-/// `zmq_poller_fd`. A poller has a descriptor from the first thread-safe socket on that is registered. None of the socket
-/// types of this version is one, so that it fails with `EINVAL`.
+/// `zmq_poller_fd`: a descriptor that becomes readable when there may be events of thread-safe sockets (those whose
+/// `ZMQ_THREAD_SAFE` is 1); `zmq_poller_wait` tells, and makes it unreadable. A poller has it from the first such
+/// socket on, `EINVAL` before, and keeps it.
+///
+/// # Safety
+///
+/// `fd` is null or valid for a write.
 #[unsafe(no_mangle)]
-pub extern "C" fn zmq_poller_fd(poller: *mut c_void, _fd: *mut c_int) -> c_int {
-    with(poller, |_| Err(Failure(libc::EINVAL)))
+pub unsafe extern "C" fn zmq_poller_fd(poller: *mut c_void, fd: *mut c_int) -> c_int {
+    with(poller, |poller| {
+        // SAFETY: the caller's.
+        let place = unsafe { fd.as_mut() }.ok_or(Failure(libc::EFAULT))?;
+        *place = poller.lock().fd()?;
+        Ok(0)
+    })
 }

@@ -25,7 +25,10 @@ with_each_library! {
     a_wait_that_finds_nothing_in_time_fails,
     a_wait_that_could_never_end_fails,
     a_failed_wait_clears_the_event,
-    a_poller_has_no_descriptor_without_thread_safe_sockets,
+    a_poller_has_a_descriptor_from_the_first_thread_safe_socket_on,
+    the_descriptor_tells_of_events,
+    the_descriptor_tells_of_sockets_that_come_later_and_not_of_those_that_went,
+    the_descriptor_tells_of_the_end_of_the_context,
     a_message_ends_a_wait,
     a_signal_ends_a_wait,
     the_end_of_the_context_ends_a_wait,
@@ -310,13 +313,106 @@ fn a_failed_wait_clears_the_event() {
     }
 }
 
-fn a_poller_has_no_descriptor_without_thread_safe_sockets() {
+fn descriptor(poller: &Poller) -> i32 {
+    let mut fd = -1;
+    assert_done(zmq!(zmq_poller_fd(poller.0, &mut fd)));
+    fd
+}
+
+/// Whether a descriptor is readable, waiting up to `timeout` milliseconds for it.
+fn is_readable(fd: i32, timeout: i32) -> bool {
+    let mut item = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one item, which outlives the call.
+    let found = unsafe { libc::poll(&mut item, 1, timeout) };
+    assert!(found >= 0, "{}", std::io::Error::last_os_error());
+    found == 1 && item.revents == libc::POLLIN
+}
+
+/// The next event, found by an outside loop over the descriptor.
+fn next_event(poller: &Poller, fd: i32) -> Event {
+    let mut event = STALE;
+    while zmq!(zmq_poller_wait(poller.0, &mut event, 0)) != 0 {
+        assert_eq!(errno(), EAGAIN);
+        assert!(is_readable(fd, -1));
+    }
+    event
+}
+
+/// Until nothing is under way any more that the descriptor could tell of. It tells of what comes after a wait has found
+/// nothing.
+fn settle(poller: &Poller, fd: i32) {
+    loop {
+        poller.assert_nothing(0);
+        if !is_readable(fd, 50) {
+            return;
+        }
+    }
+}
+
+fn a_poller_has_a_descriptor_from_the_first_thread_safe_socket_on() {
     let context = Context::new();
-    let (poller, socket) = (Poller::new(), context.socket(PAIR));
+    let (poller, pair, client) = (Poller::new(), context.socket(PAIR), context.socket(CLIENT));
     let mut fd = 0;
     assert_fails(zmq!(zmq_poller_fd(poller.0, &mut fd)), -1, EINVAL);
-    poller.add(&socket, 0, POLLIN);
+    poller.add(&pair, 0, POLLIN);
     assert_fails(zmq!(zmq_poller_fd(poller.0, &mut fd)), -1, EINVAL);
+    poller.add(&client, 0, POLLIN);
+    fd = descriptor(&poller);
+    assert_eq!(fd, descriptor(&poller));
+    assert_done(zmq!(zmq_poller_remove(poller.0, client.0)));
+    assert_eq!(fd, descriptor(&poller));
+    if !is_libzmq() {
+        assert_fails(zmq!(zmq_poller_fd(poller.0, null_mut())), -1, EFAULT);
+    }
+}
+
+fn the_descriptor_tells_of_events() {
+    let context = Context::new();
+    for endpoint in ENDPOINTS {
+        let (poller, (server, client)) = (Poller::new(), context.pair(SERVER, CLIENT, endpoint));
+        poller.add(&server, 3, POLLIN);
+        let fd = descriptor(&poller);
+        for round in 0..100u8 {
+            let late = round % 10 == 0;
+            if late {
+                settle(&poller, fd);
+            }
+            client.send(&[round], 0);
+            if late {
+                assert!(is_readable(fd, -1));
+            }
+            assert_eq!(next_event(&poller, fd), of_socket(&server, 3, POLLIN));
+            assert_eq!(server.recv(), [round]);
+        }
+    }
+}
+
+fn the_descriptor_tells_of_sockets_that_come_later_and_not_of_those_that_went() {
+    let context = Context::new();
+    let (poller, first) = (Poller::new(), context.socket(GATHER));
+    poller.add(&first, 0, POLLIN);
+    let fd = descriptor(&poller);
+    let (gather, scatter) = context.pair(GATHER, SCATTER, "tcp://127.0.0.1:*");
+    poller.add(&gather, 5, POLLIN);
+    scatter.send(b"x", 0);
+    assert_eq!(next_event(&poller, fd), of_socket(&gather, 5, POLLIN));
+    assert_eq!(gather.recv(), b"x");
+    assert_done(zmq!(zmq_poller_remove(poller.0, gather.0)));
+    settle(&poller, fd);
+    scatter.send(b"y", 0);
+    assert_eq!(gather.recv(), b"y");
+    assert!(!is_readable(fd, 0));
+}
+
+fn the_descriptor_tells_of_the_end_of_the_context() {
+    let context = Context::new();
+    let (poller, client) = (Poller::new(), context.socket(CLIENT));
+    poller.add(&client, 0, POLLIN);
+    let fd = descriptor(&poller);
+    settle(&poller, fd);
+    assert_done(zmq!(zmq_ctx_shutdown(context.0)));
+    assert!(is_readable(fd, -1));
+    assert_fails(zmq!(zmq_poller_wait(poller.0, &mut { STALE }, 0)), -1, ETERM);
 }
 
 fn a_message_ends_a_wait() {

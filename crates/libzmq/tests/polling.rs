@@ -9,6 +9,11 @@ use common::api::*;
 
 mod common;
 
+with_each_library! {
+    a_look_makes_the_descriptor_of_an_idle_socket_unreadable,
+}
+
+const FD: i32 = 14;
 const POLLIN: i16 = 1;
 const POLLOUT: i16 = 2;
 const POLLERR: i16 = 4;
@@ -55,6 +60,19 @@ fn sockets_and_descriptors_are_told_apart_and_together() {
 #[test]
 fn a_descriptor_that_is_not_open_is_an_error_of_its_item() {
     assert_eq!(poll(&mut [on_fd(1 << 20, POLLIN)], -1), (1, vec![POLLERR]));
+}
+
+fn a_look_makes_the_descriptor_of_an_idle_socket_unreadable() {
+    let context = Context::new();
+    for (socket_type, endpoint) in [(PULL, "tcp://127.0.0.1:*"), (REP, "inproc://idle"), (SUB, "ipc://*")] {
+        let socket = context.socket(socket_type);
+        let unbound = socket.get(FD);
+        assert_eq!(socket.get(EVENTS), 0);
+        assert_eq!(poll(&mut [on_fd(unbound, POLLIN)], 0), (0, vec![0]));
+        socket.bind(endpoint);
+        assert_eq!(socket.get(EVENTS), 0);
+        assert_eq!(poll(&mut [on_fd(socket.get(FD), POLLIN)], 0), (0, vec![0]));
+    }
 }
 
 #[test]

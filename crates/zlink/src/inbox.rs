@@ -45,6 +45,8 @@ struct State {
     fd_sleepers: usize,
     /// Somebody outside polls the descriptor: every post makes it readable.
     fd_watched: bool,
+    /// What others poll from outside, for several sockets at a time: every post makes them readable.
+    signalers: Vec<Arc<Waker>>,
     closed: bool,
 }
 
@@ -137,10 +139,10 @@ impl Inbox {
         self.wake(state);
     }
 
-    /// Makes who polls the descriptor from outside look again.
+    /// Makes who polls a descriptor from outside look again.
     pub(crate) fn nudge_watcher(&self) {
         let state = self.lock();
-        if state.fd_watched {
+        if state.fd_watched || !state.signalers.is_empty() {
             self.wake(state);
         }
     }
@@ -158,6 +160,9 @@ impl Inbox {
         // Release: pairs with the Acquire in `has_news`.
         self.pending.store(true, Ordering::Release);
         let (sleepers, by_fd) = (state.sleepers > 0, state.fd_sleepers > 0 || state.fd_watched);
+        for signaler in &state.signalers {
+            signaler.wake();
+        }
         drop(state);
         if sleepers {
             self.wakeup.wake_all();
@@ -257,14 +262,26 @@ impl Inbox {
         }
     }
 
-    /// From now on every post makes the descriptor readable, for a poller outside the library.
+    /// From now on every post makes the descriptor readable, for a poller outside the library. So it is at first:
+    /// what has come before may be news to that poller.
     pub(crate) fn watch_fd(&self) {
         let mut state = self.lock();
         if !state.fd_watched {
             state.fd_watched = true;
-            if let Some(waker) = self.waker.get() {
-                waker.wake();
-            }
+            // As news, so that a look makes the descriptor unreadable again.
+            self.wake(state);
         }
+    }
+
+    /// From now on every post makes `signaler` readable. So it is at first.
+    pub(crate) fn add_signaler(&self, signaler: &Arc<Waker>) {
+        let mut state = self.lock();
+        state.signalers.push(Arc::clone(signaler));
+        signaler.wake();
+    }
+
+    /// Undoes [`add_signaler`](Self::add_signaler).
+    pub(crate) fn remove_signaler(&self, signaler: &Arc<Waker>) {
+        self.lock().signalers.retain(|other| !Arc::ptr_eq(other, signaler));
     }
 }

@@ -4,16 +4,19 @@
 //! Nothing here is stable, and nothing here is slower than the public calls: each is the socket's own function
 //! under a public name.
 
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use nix::sys::signal::SigSet;
 use zlink_pipe::{Body, Message};
 
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::monitor::MonitorEvent;
 use crate::pipe::Sink;
 use crate::poller::{PollItem, poll_with_mask};
+use crate::reactor::Waker;
 use crate::socket::{Socket, Wait};
 
 #[inline]
@@ -88,6 +91,47 @@ pub fn terminate(context: &Context) -> Result<()> {
 /// Source: `zmq_ppoll`(3).
 pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>, mask: Option<SigSet>) -> Result<usize> {
     poll_with_mask(items, timeout, mask)
+}
+
+/// A descriptor that several sockets make readable when their readiness may have changed.
+///
+/// Source: `zmq_poller_fd` of `zmq.h`, which has no manual page.
+pub struct Signaler(Arc<Waker>);
+
+impl Signaler {
+    /// A signaler that no socket knows of.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors.
+    pub fn new() -> Result<Self> {
+        Ok(Signaler(Arc::new(Waker::new().map_err(Error::os("eventfd"))?)))
+    }
+
+    /// The descriptor, for polling only.
+    pub fn fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+
+    /// Makes the descriptor unreadable until the next signal. To be called before the sockets are looked at.
+    pub fn drain(&self) {
+        self.0.drain();
+    }
+
+    /// Lets `socket` signal from now on, and signals at once. Its messages are from now on read by the context's I/O
+    /// threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::Terminated`](crate::Error::Terminated).
+    pub fn add(&self, socket: &Socket) -> Result<()> {
+        socket.add_signaler(&self.0)
+    }
+
+    /// Lets `socket` signal no more.
+    pub fn remove(&self, socket: &Socket) {
+        socket.remove_signaler(&self.0);
+    }
 }
 
 /// Takes a socket's events.

@@ -1,10 +1,12 @@
 //! Reading and setting options.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::Arc;
 
 use super::{Core, Readiness, Socket};
 use crate::error::{Error, Result};
 use crate::option::{self, Applied, Fetched, SocketAction, id};
+use crate::reactor::Waker;
 
 /// `ZMQ_POLLIN` and `ZMQ_POLLOUT`.
 const POLLIN: i32 = 1;
@@ -108,6 +110,19 @@ impl Socket {
     pub fn fd(&self) -> Result<RawFd> {
         let mut core = self.enter_aside()?;
         self.readiness_fd(&mut core)
+    }
+
+    /// Lets `signaler` become readable, too, when the socket's readiness may have changed. From the first one on,
+    /// messages are read by the context's I/O threads.
+    pub(crate) fn add_signaler(&self, signaler: &Arc<Waker>) -> Result<()> {
+        let mut core = self.enter_aside()?;
+        core.direct.switch_off();
+        self.inbox.add_signaler(signaler);
+        Ok(())
+    }
+
+    pub(crate) fn remove_signaler(&self, signaler: &Arc<Waker>) {
+        self.inbox.remove_signaler(signaler);
     }
 
     pub(crate) fn option_int(&self, id: i32) -> Result<i32> {
