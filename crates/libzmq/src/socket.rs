@@ -13,6 +13,10 @@ use crate::utils::{group, input, output, output_with_size, text};
 pub(crate) const DONTWAIT: c_int = 1;
 pub(crate) const SNDMORE: c_int = 2;
 
+/// Options that no value at all, a null pointer, clears. libzmq refuses an empty value otherwise. ZMQ_TCP_ACCEPT_FILTER,
+/// ZMQ_IPC_FILTER_PID, _UID and _GID.
+const CLEARED_BY_NULL: [c_int; 4] = [38, 58, 59, 60];
+
 /// A socket as C programs hold it.
 pub(crate) struct Socket {
     socket: zlink::Socket,
@@ -81,6 +85,9 @@ pub unsafe extern "C" fn zmq_setsockopt(
 ) -> c_int {
     call(-1, || {
         let socket = enter(socket)?;
+        if size == 0 && !value.is_null() && CLEARED_BY_NULL.contains(&option) {
+            return Err(Failure(libc::EINVAL));
+        }
         // SAFETY: the caller's.
         socket.set_option(option, unsafe { input(value, size) }?)?;
         Ok(0)

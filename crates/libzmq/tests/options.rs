@@ -162,7 +162,7 @@ fn values() -> Vec<Vec<u8>> {
 fn set_differs(socket_type: c_int, option: c_int, value: &[u8]) -> bool {
     let refused_here = zlink::UNIMPLEMENTED.iter().any(|&(_, number)| number == option);
     // REP inherits these from ROUTER in libzmq, where the manual has them for ROUTER only.
-    let router_option_of_rep = socket_type == REP && [33, 51, 56, 61, 97].contains(&option);
+    let router_option_of_rep = socket_type == REP && [33, 41, 51, 56, 61, 97].contains(&option);
     // A NULL and an empty device name are one thing here.
     let empty_device = option == 92 && value.is_empty();
     // No routing id is longer than 255 bytes; libzmq finds out later.
@@ -251,7 +251,7 @@ fn options_without_effect_here_are_refused_as_unknown() {
             }
         }
         if socket_type == REP {
-            for number in [33, 51, 56, 61, 97] {
+            for number in [33, 41, 51, 56, 61, 97] {
                 assert_eq!(socket.set(number, &1i32.to_ne_bytes()), Err(EINVAL), "option {number} on REP");
             }
         }

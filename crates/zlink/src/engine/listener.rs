@@ -39,7 +39,7 @@ impl BoundEndpoint {
                     let ends = Ends::bound(self.listener.local_endpoint());
                     self.port.monitor.emit(EventKind::AcceptFailed, error.errno() as u32, &ends);
                     match error {
-                        AcceptError::Dropped(_) => {}
+                        AcceptError::Dropped(_) | AcceptError::Refused => {}
                         AcceptError::OutOfResources(_) => {
                             let _ = thread.shared.epoll.modify(self.listener.as_fd(), key, Interest::NONE);
                             thread.set_timer(EXHAUSTED_PAUSE, TimerKey::Accept(key));

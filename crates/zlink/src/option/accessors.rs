@@ -155,6 +155,12 @@ macro_rules! define_methods {
         }
         $crate::option::accessors::define_methods! { get_int($get) $id {} { $($gets)* } }
     };
+    (int_set($set:ident) $id:ident { $($sets:tt)* } { $($gets:tt)* }) => {
+        $($sets)*
+        pub fn $set(&self, value: u32) -> std::result::Result<(), $crate::Error> {
+            self.set_option($crate::option::id::$id, &value.to_ne_bytes())
+        }
+    };
     (get_int($get:ident) $id:ident { $($sets:tt)* } { $($gets:tt)* }) => {
         $($gets)*
         pub fn $get(&self) -> std::result::Result<i32, $crate::Error> {
@@ -259,11 +265,14 @@ macro_rules! define_methods {
         }
     };
     (text($set:ident, $get:ident) $id:ident { $($sets:tt)* } { $($gets:tt)* }) => {
+        $crate::option::accessors::define_methods! { text_set($set) $id { $($sets)* } {} }
+        $crate::option::accessors::define_methods! { get_text($get) $id {} { $($gets)* } }
+    };
+    (text_set($set:ident) $id:ident { $($sets:tt)* } { $($gets:tt)* }) => {
         $($sets)*
         pub fn $set(&self, value: &str) -> std::result::Result<(), $crate::Error> {
             self.set_option($crate::option::id::$id, value.as_bytes())
         }
-        $crate::option::accessors::define_methods! { get_text($get) $id {} { $($gets)* } }
     };
     (get_text($get:ident) $id:ident { $($sets:tt)* } { $($gets:tt)* }) => {
         $($gets)*

@@ -9,7 +9,6 @@ use super::row::{Applies, FlagRule, Kind, LiveValue, OptionRow};
 ///
 /// Accepting one without giving it its effect would be worse than a clear refusal.
 pub const UNIMPLEMENTED: &[(&str, i32)] = &[
-    ("ZMQ_TCP_ACCEPT_FILTER", 38),
     ("ZMQ_PLAIN_SERVER", 44),
     ("ZMQ_PLAIN_USERNAME", 45),
     ("ZMQ_PLAIN_PASSWORD", 46),
@@ -18,9 +17,6 @@ pub const UNIMPLEMENTED: &[(&str, i32)] = &[
     ("ZMQ_CURVE_SECRETKEY", 49),
     ("ZMQ_CURVE_SERVERKEY", 50),
     ("ZMQ_ZAP_DOMAIN", 55),
-    ("ZMQ_IPC_FILTER_PID", 58),
-    ("ZMQ_IPC_FILTER_UID", 59),
-    ("ZMQ_IPC_FILTER_GID", 60),
     ("ZMQ_GSSAPI_SERVER", 62),
     ("ZMQ_GSSAPI_PRINCIPAL", 63),
     ("ZMQ_GSSAPI_SERVICE_PRINCIPAL", 64),
@@ -129,6 +125,7 @@ fn value_type(row: &OptionRow) -> &'static str {
         Kind::Long { .. } => "`int64_t`",
         Kind::Bytes { .. } | Kind::Metadata | Kind::Live { value: LiveValue::Bytes { .. }, .. } => "bytes",
         Kind::Text { .. } | Kind::Live { value: LiveValue::Text, .. } => "text",
+        Kind::Collected { form, .. } => form,
     }
 }
 
@@ -153,6 +150,7 @@ fn range(row: &OptionRow) -> String {
         }
         Kind::Text { max, .. } => lengths(0, max),
         Kind::Metadata => "`X-Name:value`".to_owned(),
+        Kind::Collected { .. } => "–".to_owned(),
         Kind::Live { .. } => "–".to_owned(),
     }
 }

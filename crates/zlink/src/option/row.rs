@@ -1,5 +1,7 @@
 //! What a row of the option table says, and how a value is checked, stored and read by it.
 
+use std::collections::BTreeSet;
+
 use zlink_zmtp::SocketType;
 
 use super::{OptionError, SocketOptions};
@@ -76,6 +78,14 @@ pub(crate) enum Kind {
     Text { max: usize, load: fn(&SocketOptions) -> &[u8], store: fn(&mut SocketOptions, &[u8]) },
     /// `X-Name:value`, collected.
     Metadata,
+    /// Values that are added one at a time, and taken back all at once by an empty one.
+    Collected {
+        /// What a value is, for the manual.
+        form: &'static str,
+        clear: fn(&mut SocketOptions),
+        /// Fails with what is wrong with the value.
+        add: fn(&mut SocketOptions, &[u8]) -> Result<(), &'static str>,
+    },
     /// An order to the socket, or a question only the socket can answer.
     Live { action: SocketAction, value: LiveValue },
 }
@@ -138,6 +148,12 @@ pub(crate) enum Fetched {
     Live(SocketAction),
 }
 
+/// Adds the id of a user, a group or a process, in the form of C's types for them.
+pub(super) fn add_id(ids: &mut BTreeSet<u32>, value: &[u8]) -> Result<(), &'static str> {
+    ids.insert(u32::from_ne_bytes(value.try_into().map_err(|_| "an id has 4 bytes")?));
+    Ok(())
+}
+
 impl OptionRow {
     /// Whether the option means something on a socket of `socket_type`.
     pub(crate) fn accepts(&self, socket_type: SocketType) -> bool {
@@ -187,6 +203,13 @@ impl OptionRow {
                 store(options, value);
             }
             Kind::Metadata => self.store_metadata(options, value)?,
+            Kind::Collected { clear, .. } if value.is_empty() => clear(options),
+            Kind::Collected { add, .. } => {
+                // The length of any text option.
+                self.check_length(value, 1, usize::from(u8::MAX))?;
+                let malformed = |reason| OptionError::Malformed { name: self.name, reason };
+                add(options, value).map_err(malformed)?;
+            }
             Kind::Live { action, value: LiveValue::Bytes { min, max } } => {
                 self.check_length(value, min, max)?;
                 return Ok(Applied::Action(action));
@@ -210,7 +233,9 @@ impl OptionRow {
             Kind::Long { load, .. } => self.write_exactly(out, &load(options).to_ne_bytes())?,
             Kind::Bytes { load, .. } => self.write_padded(out, load(options), 0)?,
             Kind::Text { load, .. } => self.write_padded(out, load(options), 1)?,
-            Kind::Metadata => return Err(OptionError::WriteOnly { name: self.name }),
+            Kind::Metadata | Kind::Collected { .. } => {
+                return Err(OptionError::WriteOnly { name: self.name });
+            }
             Kind::Live { action, .. } => match action {
                 SocketAction::Type => action.write_int(out, socket_type as i32)?,
                 // NULL: what every socket there is so far has to say.

@@ -7,11 +7,12 @@
 //! named: all); when it applies; `rw`, `wo` (libzmq does not read it back either) or `ro`; the noun phrase
 //! and unit; the methods of `Socket`. Comments above a row are its entry in the manual and in rustdoc.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zlink_zmtp::SocketType;
 
-use super::row::{Applies, FlagRule, Kind, LiveValue, OptionRow, SocketAction};
+use super::row::{Applies, FlagRule, Kind, LiveValue, OptionRow, SocketAction, add_id};
+use crate::transport::Network;
 
 macro_rules! option_table {
     ($($callback:tt)+) => { $($callback)+! {
@@ -222,6 +223,33 @@ stored {
     {
         RECOVERY_IVL = 9; recovery_interval: int(0, i32::MAX) = 10000; on []; LaterEndpoints rw;
         "the time for which pgm can send again", "ms"; millis(set_recovery_interval, recovery_interval);
+    }
+    // ---- Whom to let in
+    /// Connections are taken only from peers in one of the networks: `10.0.0.0/8`, `fe80::/10`, or a single address.
+    /// Each value adds one, an empty one takes all back; without any, everybody may connect. IPv6 networks need
+    /// `ZMQ_IPV6`, on which those of IPv4 mean the same. A peer turned away is told by `ZMQ_EVENT_ACCEPT_FAILED`. For
+    /// `tcp`; ZAP and the filters of a network are better means.
+    {
+        TCP_ACCEPT_FILTER = 38; tcp_accept_filter: networks() = "none"; on []; LaterEndpoints wo;
+        "a network that peers may connect from", "network"; text_set(add_tcp_accept_filter);
+    }
+    /// Connections are taken only from processes of one of these users, or admitted by one of the other
+    /// `ZMQ_IPC_FILTER_…`. Each value adds one, an empty one takes all back. For `ipc`.
+    {
+        IPC_FILTER_UID = 59; ipc_filter_uid: ids() = "none"; on []; LaterEndpoints wo;
+        "a user id that peers may have", "`uid_t`"; int_set(add_ipc_filter_uid);
+    }
+    /// Connections are taken only from processes of one of these groups or of a user who is a member of one, or
+    /// admitted by one of the other `ZMQ_IPC_FILTER_…`. Each value adds one, an empty one takes all back. For `ipc`.
+    {
+        IPC_FILTER_GID = 60; ipc_filter_gid: ids() = "none"; on []; LaterEndpoints wo;
+        "a group id that peers may have", "`gid_t`"; int_set(add_ipc_filter_gid);
+    }
+    /// Connections are taken only from these processes, or if admitted by one of the other `ZMQ_IPC_FILTER_…`. Each
+    /// value adds one, an empty one takes all back. For `ipc`.
+    {
+        IPC_FILTER_PID = 58; ipc_filter_pid: ids() = "none"; on []; LaterEndpoints wo;
+        "a process id that peers may have", "`pid_t`"; int_set(add_ipc_filter_pid);
     }
     // ---- Batching
     /// A connection's read buffer is at least this large.
@@ -471,6 +499,8 @@ macro_rules! field_type {
     (text) => { Vec<u8> };
     // Ordered by name, so that the handshake is the same from run to run.
     (metadata) => { BTreeMap<Vec<u8>, Vec<u8>> };
+    (networks) => { Vec<Network> };
+    (ids) => { BTreeSet<u32> };
 }
 
 macro_rules! initial {
@@ -481,6 +511,12 @@ macro_rules! initial {
         Default::default()
     };
     (metadata $shown:literal) => {
+        Default::default()
+    };
+    (networks $shown:literal) => {
+        Default::default()
+    };
+    (ids $shown:literal) => {
         Default::default()
     };
     ($kind:ident $value:literal) => {
@@ -533,6 +569,16 @@ macro_rules! kind {
     };
     ($field:ident metadata()) => {
         Kind::Metadata
+    };
+    ($field:ident networks()) => {
+        Kind::Collected {
+            form: "text",
+            clear: |o| o.$field.clear(),
+            add: |o, v| Ok(o.$field.push(Network::parse(v, o.ipv6)?)),
+        }
+    };
+    ($field:ident ids()) => {
+        Kind::Collected { form: "`int`", clear: |o| o.$field.clear(), add: |o, v| add_id(&mut o.$field, v) }
     };
     (live($action:ident, $($value:tt)+)) => {
         Kind::Live { action: SocketAction::$action, value: LiveValue::$($value)+ }

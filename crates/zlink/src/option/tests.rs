@@ -44,6 +44,7 @@ fn lengths(row: &OptionRow) -> (usize, usize) {
         Kind::Text { max, .. } => (0, max),
         // The shortest is `X-:v`, but 4 bytes are never taken.
         Kind::Metadata => (5, usize::MAX),
+        Kind::Collected { .. } => (0, 255),
         Kind::Live { .. } => (usize::MAX, usize::MAX),
     }
 }
@@ -331,6 +332,38 @@ fn the_old_name_of_ipv6_is_its_opposite() {
     let mut out = [0xA5; 4];
     get(&options, SocketType::Pair, id::IPV4ONLY, &mut out).expect("readable");
     assert_eq!(out, [0; 4]);
+}
+
+#[test]
+fn accept_filters_are_collected_until_taken_back() {
+    let mut options = SocketOptions::default();
+    let set = |options: &mut _, id, value: &[u8]| set(options, SocketType::Pair, id, value);
+    for network in [&b"10.0.0.0/8"[..], b"127.0.0.1\0"] {
+        assert_eq!(set(&mut options, id::TCP_ACCEPT_FILTER, network), Ok(Applied::Stored));
+    }
+    for refused in [&b"10.0.0.0/33"[..], b"::1", b"host", &[b'1'; 256]] {
+        assert!(set(&mut options, id::TCP_ACCEPT_FILTER, refused).is_err());
+    }
+    assert_eq!(options.tcp_accept_filter.len(), 2);
+    set(&mut options, id::IPV6, &1i32.to_ne_bytes()).expect("a truth value");
+    set(&mut options, id::TCP_ACCEPT_FILTER, b"::1").expect("a network of IPv6");
+    set(&mut options, id::TCP_ACCEPT_FILTER, b"").expect("nothing");
+    assert!(options.tcp_accept_filter.is_empty());
+    for filter in [id::IPC_FILTER_UID, id::IPC_FILTER_GID, id::IPC_FILTER_PID] {
+        for value in [&[1u8; 3][..], &[1; 5], &[1; 8]] {
+            assert!(set(&mut options, filter, value).is_err());
+        }
+        for value in [7u32, 8, 7] {
+            assert_eq!(set(&mut options, filter, &value.to_ne_bytes()), Ok(Applied::Stored));
+        }
+    }
+    assert_eq!(options.ipc_filter_uid, BTreeSet::from([7, 8]));
+    set(&mut options, id::IPC_FILTER_UID, b"").expect("nothing");
+    assert_eq!(
+        (options.ipc_filter_uid.len(), options.ipc_filter_gid.len(), options.ipc_filter_pid.len()),
+        (0, 2, 2)
+    );
+    assert!(get(&options, SocketType::Pair, id::IPC_FILTER_UID, &mut [0; 4]).is_err());
 }
 
 #[test]

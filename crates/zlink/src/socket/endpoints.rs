@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::inbox::PipeId;
 use crate::monitor::{Ends, EventKind};
 use crate::option::SocketOptions;
-use crate::transport::{DatagramSocket, Endpoint, Listener, TransportConfig, TransportError};
+use crate::transport::{AcceptFilter, DatagramSocket, Endpoint, Listener, TransportConfig, TransportError};
 
 /// `ZMQ_NOTIFY_CONNECT` and `ZMQ_NOTIFY_DISCONNECT`.
 const NOTIFY_CONNECT: i32 = 1;
@@ -481,6 +481,12 @@ impl Socket {
                 use_fd: options.use_fd,
                 multicast_hops: options.multicast_hops,
                 multicast_loop: options.multicast_loop,
+                accept_filter: Arc::new(AcceptFilter {
+                    networks: options.tcp_accept_filter.clone(),
+                    uids: options.ipc_filter_uid.clone(),
+                    gids: options.ipc_filter_gid.clone(),
+                    pids: options.ipc_filter_pid.clone(),
+                }),
             },
             handshake: HandshakeConfig {
                 socket_type: self.socket_type,

@@ -2,10 +2,13 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::sockopt;
 use socket2::SockRef;
+
+use super::accept_filter::AcceptFilter;
 
 /// A transport's view of a socket's options. −1 leaves a number to the operating system's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub(crate) struct TransportConfig {
     pub(crate) multicast_hops: i32,
     /// Whether this host's own listeners get the multicast datagrams that it sends. `ZMQ_MULTICAST_LOOP`.
     pub(crate) multicast_loop: bool,
+    /// Whom a listener takes connections from. `ZMQ_TCP_ACCEPT_FILTER`, `ZMQ_IPC_FILTER_UID` and its like.
+    pub(crate) accept_filter: Arc<AcceptFilter>,
 }
 
 impl Default for TransportConfig {
@@ -64,6 +69,7 @@ impl Default for TransportConfig {
             use_fd: -1,
             multicast_hops: 1,
             multicast_loop: true,
+            accept_filter: Arc::default(),
         }
     }
 }

@@ -149,6 +149,9 @@ pub(crate) enum AcceptError {
     /// A connection was accepted and closed at once, because its options could not be set. The listener
     /// is sound.
     Dropped(io::Error),
+    /// A connection was accepted and closed at once, because the listener is not for this peer
+    /// ([`AcceptFilter`](super::AcceptFilter)). The listener is sound.
+    Refused,
     /// The listener itself no longer works.
     Listener(io::Error),
 }
@@ -160,6 +163,7 @@ impl AcceptError {
             AcceptError::OutOfResources(error)
             | AcceptError::Dropped(error)
             | AcceptError::Listener(error) => errno_of(error),
+            AcceptError::Refused => Errno::ACCESS.raw_os_error(),
         }
     }
 }
@@ -169,6 +173,7 @@ impl fmt::Display for AcceptError {
         match self {
             AcceptError::OutOfResources(error) => write!(f, "accept: {error}"),
             AcceptError::Dropped(error) => write!(f, "accepted connection dropped: {error}"),
+            AcceptError::Refused => f.write_str("accepted connection dropped: the peer is not let in"),
             AcceptError::Listener(error) => write!(f, "listener failed: {error}"),
         }
     }

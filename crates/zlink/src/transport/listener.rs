@@ -5,10 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::{Errno, ioctl_fionbio};
-use rustix::net::{AddressFamily, SocketFlags, accept_with, getsockname, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, accept_with, getpeername, getsockname, sockopt};
 use rustix::process::{ForeignRawFd, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
-use super::address::listening_uri;
+use super::address::{listening_uri, tcp_addr};
 use super::config::TransportConfig;
 use super::endpoint::Endpoint;
 use super::error::{AcceptError, AcceptFailure, TransportError, classify_accept};
@@ -94,6 +94,9 @@ impl Listener {
 
     fn prepare(&self, stream: OwnedFd) -> Result<Accepted, AcceptError> {
         let fd = stream.as_fd();
+        if !self.admits(fd) {
+            return Err(AcceptError::Refused);
+        }
         let tuned = match self.family {
             // A Unix socket inherits nothing; a TCP one has the listener's buffers.
             AddressFamily::UNIX => self.config.set_buffers(fd),
@@ -101,6 +104,17 @@ impl Listener {
         };
         tuned.map_err(AcceptError::Dropped)?;
         Ok(Accepted { stream })
+    }
+
+    /// Whether the filter lets the peer in. Without one, the kernel is not asked who it is.
+    fn admits(&self, connection: BorrowedFd<'_>) -> bool {
+        let filter = &self.config.accept_filter;
+        match self.family {
+            AddressFamily::UNIX => filter.admits_process(connection),
+            _ if filter.networks.is_empty() => true,
+            // One that is gone already has no address.
+            _ => filter.admits_address(getpeername(connection).ok().flatten().as_ref().and_then(tcp_addr)),
+        }
     }
 
     /// Where the listener is reached: `tcp://127.0.0.1:43211`, `ws://127.0.0.1:43211/path`, `ipc:///path`,

@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accept_filter;
 mod address;
 mod config;
 mod connect;
@@ -27,6 +28,7 @@ mod tests;
 mod udp;
 mod web;
 
+pub(crate) use accept_filter::{AcceptFilter, Network};
 pub(crate) use address::peer_names;
 pub(crate) use config::TransportConfig;
 pub(crate) use connect::{Target, finish_connect, start_connect};
