@@ -341,7 +341,7 @@ impl Thread {
                     let ends = Ends::bound(listener.local_endpoint());
                     port.monitor.emit(EventKind::BindFailed, number, &ends);
                 }
-                self.insert(key, Object::Listener(BoundEndpoint { id, listener: *listener, port }));
+                self.insert(key, Object::Listener(BoundEndpoint { id, listener, port }));
             }
             Command::Connect { to, port, handle } => {
                 let key = handle.key;

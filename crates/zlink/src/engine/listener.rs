@@ -17,7 +17,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 
 pub(super) struct BoundEndpoint {
     pub(super) id: EndpointId,
-    pub(super) listener: Listener,
+    pub(super) listener: Box<Listener>,
     pub(super) port: Arc<Port>,
 }
 
