@@ -4,18 +4,22 @@
 //! toolchain. A function returns normally for every input; whatever it finds it reports by a panic.
 
 mod datagrams;
+mod encoder;
 mod endpoints;
 mod input;
 mod memory;
 mod queue_ops;
+mod raw_stream;
 mod read_half;
 mod socket_ops;
 mod subscriptions;
 mod zmtp;
 
 pub use datagrams::datagrams;
+pub use encoder::encoder;
 pub use endpoints::endpoints;
 pub use queue_ops::queue_ops;
+pub use raw_stream::raw_stream;
 pub use read_half::read_half;
 pub use socket_ops::socket_ops;
 pub use subscriptions::subscriptions;
@@ -25,13 +29,15 @@ pub use zmtp::{frames, greeting, handshake};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: &[Target] = &[
     ("greeting", greeting),
     ("handshake", handshake),
     ("frames", frames),
     ("endpoints", endpoints),
     ("datagrams", datagrams),
     ("read_half", read_half),
+    ("encoder", encoder),
+    ("raw_stream", raw_stream),
     ("subscriptions", subscriptions),
     ("socket_ops", socket_ops),
     ("queue_ops", queue_ops),

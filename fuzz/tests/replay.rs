@@ -76,6 +76,8 @@ replay! {
     endpoints: 20000
     datagrams: 2000
     read_half: 2000
+    encoder: 5000
+    raw_stream: 200
     subscriptions: 5000
     socket_ops: 200
     queue_ops: 3000

@@ -26,6 +26,8 @@ pub const LAST_ENDPOINT: i32 = 32;
 pub const IPV6: i32 = 42;
 /// `ZMQ_XPUB_VERBOSE`.
 pub const XPUB_VERBOSE: i32 = 40;
+/// `ZMQ_ROUTER_RAW`.
+pub const ROUTER_RAW: i32 = 41;
 /// `ZMQ_PROBE_ROUTER`.
 pub const PROBE_ROUTER: i32 = 51;
 /// `ZMQ_HEARTBEAT_IVL`, in milliseconds.

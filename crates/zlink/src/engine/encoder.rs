@@ -88,6 +88,12 @@ impl Encoder {
         Encoder::new(Announcements::Messages, Framing::Raw)
     }
 
+    /// For a peer that announces nothing.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn for_framing(framing: Framing) -> Self {
+        Encoder::new(Announcements::Messages, framing)
+    }
+
     fn new(announcements: Announcements, framing: Framing) -> Self {
         let (keys, bytes, marks) = (Keys::new(), Vec::new(), VecDeque::new());
         Encoder { announcements, framing, keys, bytes, written: 0, marks, source_written: 0 }

@@ -1,10 +1,12 @@
-//! The read half of a connection, for the fuzz targets.
+//! The two halves of a connection, for the fuzz targets.
 
 use std::collections::VecDeque;
 
+use zlink_pipe::{BufMut, Chunk, Entry};
 use zlink_zmtp::SocketType;
 
-use super::framing::Framing;
+use super::encoder::Encoder;
+use super::framing::{Framing, Outgoing};
 use super::reader::ReadHalf;
 
 /// What a stream of bytes was decoded to.
@@ -40,4 +42,54 @@ pub fn decode<'a>(
     }
     let notices = notices.iter().map(|notice| format!("{notice:?}")).collect();
     Decoded { parts, notices, error }
+}
+
+/// Encodes messages, `per_entry` in each entry of the queue, for a connection that breaks after `cut` bytes, and what
+/// must then go out again, for the next connection. Returns what went out on both.
+pub fn encode_over_a_break(
+    old_framing: bool,
+    messages: &[Vec<&[u8]>],
+    per_entry: usize,
+    mut cut: usize,
+) -> [Vec<u8>; 2] {
+    let framing = if old_framing { Framing::V1 } else { Framing::V2 };
+    let mut entries: VecDeque<Entry> = messages.chunks(per_entry.max(1)).map(entry).collect();
+    let mut first = Encoder::for_framing(framing);
+    let mut sent = [Vec::new(), Vec::new()];
+    while cut > 0 && !entries.is_empty() {
+        first.refill(&mut Vec::new(), &entries);
+        while cut > 0 && !first.unwritten().is_empty() {
+            // In pieces, as the kernel may take it.
+            let n = first.unwritten().len().min(cut).min(1 + cut / 2);
+            sent[0].extend_from_slice(&first.unwritten()[..n]);
+            cut -= n;
+            let finished = first.advance(n);
+            entries.drain(..finished);
+        }
+    }
+    if let Some(front) = entries.front_mut() {
+        front.rewind(first.source_written());
+    }
+    let mut second = Encoder::for_framing(framing);
+    while !entries.is_empty() {
+        second.refill(&mut Vec::new(), &entries);
+        let n = second.unwritten().len();
+        sent[1].extend_from_slice(second.unwritten());
+        let finished = second.advance(n);
+        entries.drain(..finished);
+    }
+    sent
+}
+
+/// An entry of whole messages.
+fn entry(messages: &[Vec<&[u8]>]) -> Entry {
+    let mut framed = Vec::new();
+    for parts in messages {
+        for (i, body) in parts.iter().enumerate() {
+            Framing::V2.write(Outgoing { more: i + 1 < parts.len(), command: false, body }, &mut framed);
+        }
+    }
+    let mut buf = BufMut::with_capacity(framed.len());
+    buf.extend_from_slice(&framed);
+    Entry::whole(Chunk::new(buf.freeze(), 0, framed.len(), messages.len()))
 }
