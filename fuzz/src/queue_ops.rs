@@ -17,6 +17,7 @@ pub fn queue_ops(data: &[u8]) {
         gather: [None, None, Some(false), Some(true)][usize::from(flags >> 2) & 3],
         batch_bytes: input.choose(&[1, 50, 5000, 65_536]),
         batch_messages: usize::from(flags >> 4) & 3,
+        ..QueueConfig::default()
     };
     let mut driver = Driver {
         queue: Queue::new(config),

@@ -470,6 +470,20 @@ fn the_end_of_a_connection_is_told_to_the_monitor_once(transport: Transport) {
     assert_eq!(events.wait_for(&any).kind, EventKind::Disconnected);
 }
 
+#[test]
+fn websockets_are_refused() {
+    let context = Context::new();
+    let stream = socket(&context, SocketType::Stream);
+    let router = socket(&context, SocketType::Router);
+    router.set_router_raw(true).expect("option");
+    for socket in [stream, router] {
+        for result in [socket.bind("ws://127.0.0.1:*"), socket.connect("ws://127.0.0.1:1")] {
+            assert!(matches!(result, Err(Error::IncompatibleTransport)), "{result:?}");
+        }
+        socket.bind("tcp://127.0.0.1:*").expect("bind");
+    }
+}
+
 /// KiB that a test may use in the end, for what does not grow.
 const SLACK: usize = 8 * 1024;
 

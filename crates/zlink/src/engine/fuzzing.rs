@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use zlink_pipe::{BufMut, Chunk, Entry};
 use zlink_zmtp::SocketType;
+use zlink_zmtp::zws::mask::Keys;
 
 use super::encoder::Encoder;
 use super::framing::{Framing, Outgoing};
@@ -86,7 +87,8 @@ fn entry(messages: &[Vec<&[u8]>]) -> Entry {
     let mut framed = Vec::new();
     for parts in messages {
         for (i, body) in parts.iter().enumerate() {
-            Framing::V2.write(Outgoing { more: i + 1 < parts.len(), command: false, body }, &mut framed);
+            let frame = Outgoing { more: i + 1 < parts.len(), command: false, body };
+            Framing::V2.write(frame, &mut Keys::new(), &mut framed);
         }
     }
     let mut buf = BufMut::with_capacity(framed.len());

@@ -102,7 +102,7 @@ impl Socket {
     /// Source: `zmq_bind`(3).
     pub fn bind(&self, endpoint: &str) -> Result<()> {
         let mut core = self.enter_aside()?;
-        let parsed = self.parse(endpoint, true)?;
+        let parsed = self.parse(endpoint, true, &core.options)?;
         let (name, kind) = match &parsed {
             Endpoint::Inproc(name) => {
                 let end = self.inproc_end(&core.options);
@@ -178,7 +178,7 @@ impl Socket {
 
     /// Connects. Returns the pipe, unless it comes with the connection.
     fn connect_in(&self, core: &mut Core, endpoint: &str) -> Result<Option<PipeId>> {
-        let parsed = self.parse(endpoint, false)?;
+        let parsed = self.parse(endpoint, false, &core.options)?;
         let name = parsed.to_string();
         let kind = match parsed {
             Endpoint::Inproc(name) => {
@@ -240,7 +240,7 @@ impl Socket {
     }
 
     /// Parses an endpoint to bind or to connect to, and sees whether its transport goes with the socket's type.
-    fn parse(&self, endpoint: &str, bind: bool) -> Result<Endpoint> {
+    fn parse(&self, endpoint: &str, bind: bool, options: &SocketOptions) -> Result<Endpoint> {
         use SocketType::{Dgram, Dish, Radio};
         let datagrams = endpoint.starts_with("udp://");
         // Before the address is looked at, as libzmq does.
@@ -248,7 +248,9 @@ impl Socket {
             return Err(Error::IncompatibleTransport);
         }
         let parsed = if bind { Endpoint::for_bind(endpoint)? } else { Endpoint::for_connect(endpoint)? };
-        if self.socket_type == Dgram && !datagrams {
+        // What is not ZMTP has no WebSocket frames to be in.
+        let web = matches!(&parsed, Endpoint::Tcp(tcp) if tcp.web().is_some());
+        if (self.socket_type == Dgram && !datagrams) || (web && self.is_raw(options)) {
             return Err(Error::IncompatibleTransport);
         }
         Ok(parsed)
@@ -439,11 +441,16 @@ impl Socket {
         options.conflate && matches!(self.socket_type, Dealer | Pub | Pull | Push | Sub)
     }
 
+    /// Whether peers are no ZeroMQ sockets.
+    fn is_raw(&self, options: &SocketOptions) -> bool {
+        self.socket_type == SocketType::Stream || options.router_raw
+    }
+
     fn engine_config(&self, options: &SocketOptions) -> EngineConfig {
         let millis = |value: i32| Duration::from_millis(u64::try_from(value).unwrap_or(0));
         let some_millis = |value: i32| (value > 0).then(|| millis(value));
         let heartbeat_interval = millis(options.heartbeat_interval);
-        let raw = self.socket_type == SocketType::Stream || options.router_raw;
+        let raw = self.is_raw(options);
         let notify = match options.router_notify {
             _ if raw && options.stream_notify => NOTIFY_CONNECT | NOTIFY_DISCONNECT,
             changes => changes,
