@@ -462,10 +462,10 @@ impl Socket {
             return;
         }
         core.closed = true;
-        self.end_monitor(&core);
+        self.close_bound(&mut core);
+        self.monitor.set(0, None);
         // Nobody comes from here on. Pipes that have come but were not taken in must be closed too.
         self.inbox.close();
-        self.close_bound(&mut core);
         let mut news = std::mem::take(&mut core.news);
         core.seen = self.inbox.collect(&mut news);
         for item in news.drain(..) {

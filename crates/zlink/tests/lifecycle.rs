@@ -16,6 +16,7 @@ use zlink::{Context, Error, EventKind, Socket, SocketType};
 
 over_tcp_and_ipc! {
     an_endpoint_is_free_again_after_unbind,
+    an_endpoint_is_free_when_unbind_or_close_returns,
     connections_end_with_the_unbind_once_everything_is_sent,
     what_the_system_has_chosen_is_unbound_by_its_own_name,
     immediate_takes_no_message_once_the_peer_is_gone,
@@ -67,6 +68,31 @@ fn an_endpoint_is_free_again_after_unbind(transport: Transport) {
         assert!(matches!(pull.unbind(&endpoint), Err(Error::NoSuchEndpoint)));
         events.wait_for(&[EventKind::Closed]);
         pull.bind(&endpoint).expect("bind again");
+    }
+}
+
+fn an_endpoint_is_free_when_unbind_or_close_returns(transport: Transport) {
+    let context = Context::new();
+    let endpoint = match transport {
+        Transport::Tcp => transport.unbound(),
+        // A file, which goes with the listener.
+        Transport::Ipc => {
+            let name = format!("zlink-free-{}", std::process::id());
+            format!("ipc://{}", std::env::temp_dir().join(name).display())
+        }
+    };
+    let mut push = socket(&context, SocketType::Push);
+    push.bind(&endpoint).expect("bind");
+    let pull = connected(&context, SocketType::Pull, &endpoint);
+    for round in 0..50 {
+        check_flow(&push, &pull);
+        if round % 2 == 0 {
+            push.unbind(&endpoint).expect("unbind");
+        } else {
+            push.close();
+            push = socket(&context, SocketType::Push);
+        }
+        push.bind(&endpoint).expect("the endpoint is free at once");
     }
 }
 

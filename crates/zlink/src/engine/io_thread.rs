@@ -12,11 +12,10 @@ use zlink_pipe::Watch;
 
 use super::connection::{Connection, WriteTurn};
 use super::datagram::DatagramSession;
-use super::listener::BoundEndpoint;
+use super::listener::{BoundEndpoint, ListenerHandle};
 use super::session::{ConnectTo, Port, Session, SessionHandle};
-use crate::monitor::{Ends, EventKind};
 use crate::reactor::{Epoll, Events, Interest, Scheduling, TimerId, Timers, Waker, block_signals};
-use crate::transport::{Listener, Resolver};
+use crate::transport::Resolver;
 
 /// How often a stream that its producer writes is looked after: the longest a rest of it may lie there.
 const WATCH_INTERVAL: Duration = Duration::from_micros(50);
@@ -46,7 +45,7 @@ impl EndpointId {
 pub(crate) enum Command {
     Listen {
         id: EndpointId,
-        listener: Box<Listener>,
+        listener: Arc<ListenerHandle>,
         port: Arc<Port>,
     },
     Connect {
@@ -189,7 +188,7 @@ enum Object {
 impl Object {
     fn end(self, thread: &mut Thread) {
         match self {
-            Object::Listener(listener) => listener.close(thread),
+            Object::Listener(listener) => listener.close(),
             Object::Session(session) => session.abandon(thread),
             Object::Datagrams(session) => session.abandon(thread),
         }
@@ -335,13 +334,9 @@ impl Thread {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Listen { id, listener, port } => {
-                let key = next_key();
-                if let Err(error) = self.shared.epoll.add(listener.as_fd(), key, Interest::READ) {
-                    let number = error.raw_os_error().unwrap_or_default() as u32;
-                    let ends = Ends::bound(listener.local_endpoint());
-                    port.monitor.emit(EventKind::BindFailed, number, &ends);
-                }
-                self.insert(key, Object::Listener(BoundEndpoint { id, listener, port }));
+                let (key, endpoint) = (next_key(), BoundEndpoint { id, listener, port });
+                endpoint.watch(key);
+                self.insert(key, Object::Listener(endpoint));
             }
             Command::Connect { to, port, handle } => {
                 let key = handle.key;
@@ -379,9 +374,9 @@ impl Thread {
             TimerKey::Heartbeat(key) => self.serve_session(key, Session::heartbeat),
             TimerKey::Batch(key) => self.serve_session(key, Session::batch_timeout),
             TimerKey::Linger(key) => self.serve(key, |_, _, _| false),
-            TimerKey::Accept(key) => self.serve(key, |object, key, thread| {
+            TimerKey::Accept(key) => self.serve(key, |object, key, _| {
                 if let Object::Listener(listener) = object {
-                    listener.resume(key, thread);
+                    listener.resume(key);
                 }
                 true
             }),

@@ -26,4 +26,5 @@ pub(crate) use connection::{Connection, ReadTurn};
 pub(crate) use datagram::{DatagramSession, Form};
 pub(crate) use io_thread::{Command, EndpointId, IoShared, IoThread};
 pub(crate) use lease::LeaseHolder;
+pub(crate) use listener::ListenerHandle;
 pub(crate) use session::{ConnectTo, PipeSide, Port, SessionHandle};

@@ -15,8 +15,8 @@ use super::{Core, Socket, linger_time};
 use crate::attach::{Attachment, Link, Marks};
 use crate::context::InprocEnd;
 use crate::engine::{
-    Command, ConnectTo, DatagramSession, EndpointId, EngineConfig, Form, IoShared, PipeSide, Port,
-    SessionHandle,
+    Command, ConnectTo, DatagramSession, EndpointId, EngineConfig, Form, IoShared, ListenerHandle, PipeSide,
+    Port, SessionHandle,
 };
 use crate::error::{Error, Result};
 use crate::inbox::PipeId;
@@ -40,8 +40,8 @@ enum RecordKind {
     Bound {
         id: EndpointId,
         io: Arc<IoShared>,
-        /// The listener's descriptor, for monitor events.
-        fd: u32,
+        listener: Arc<ListenerHandle>,
+        port: Arc<Port>,
     },
     /// The pipe is there at once, or with the connection (`ZMQ_IMMEDIATE`).
     Connected {
@@ -123,8 +123,11 @@ impl Socket {
                 let fd = listener.as_fd().as_raw_fd() as u32;
                 self.monitor.emit(EventKind::Listening, fd, &Ends::bound(&name));
                 let id = EndpointId::new();
-                io.post(Command::Listen { id, listener: Box::new(listener), port: self.port(id, config) });
-                (name, RecordKind::Bound { id, io, fd })
+                let listener = ListenerHandle::new(listener, Arc::clone(&io));
+                let port = self.port(id, config);
+                let (to_thread, to_port) = (Arc::clone(&listener), Arc::clone(&port));
+                io.post(Command::Listen { id, listener: to_thread, port: to_port });
+                (name, RecordKind::Bound { id, io, listener, port })
             }
             Endpoint::Udp(udp) => {
                 let bind = |config: &TransportConfig| {
@@ -339,7 +342,8 @@ impl Socket {
 
     fn close_record(&self, core: &mut Core, record: Record, linger: Option<Duration>) {
         match record.kind {
-            RecordKind::Bound { id, io, .. } => {
+            RecordKind::Bound { id, io, listener, port } => {
+                listener.close(&port);
                 for (_, pipe) in core.pipes.iter_mut().filter(|(_, pipe)| pipe.endpoint == Some(id)) {
                     pipe.unbind();
                 }
@@ -373,22 +377,14 @@ impl Socket {
         }
     }
 
-    /// Ends the monitor of a socket that closes. It is told of the listeners first, which go in their I/O threads' own
-    /// time.
-    pub(super) fn end_monitor(&self, core: &Core) {
-        for record in &core.endpoints {
-            if let RecordKind::Bound { fd, .. } = record.kind {
-                self.monitor.emit(EventKind::Closed, fd, &Ends::bound(&record.name));
-            }
-        }
-        self.monitor.set(0, None);
-    }
-
-    /// Ends what a socket that closes has bound.
+    /// Ends what a socket that closes has bound: the endpoints are free then.
     pub(super) fn close_bound(&self, core: &mut Core) {
         for record in core.endpoints.extract_if(.., |record| record.kind.is_bound()) {
             match &record.kind {
-                RecordKind::Bound { id, io, .. } => io.post(Command::CloseEndpoint(*id)),
+                RecordKind::Bound { id, io, listener, port } => {
+                    listener.close(port);
+                    io.post(Command::CloseEndpoint(*id));
+                }
                 RecordKind::BoundInproc => {
                     let name = record.name.trim_start_matches("inproc://");
                     self.context.unbind_inproc(name, &self.inbox);
