@@ -27,12 +27,12 @@ pub enum Command<'a> {
     Ping {
         /// Tenths of a second within which the sender promises more traffic; 0: no promise.
         ttl_deciseconds: u16,
-        /// To be echoed. At most [`MAX_PING_CONTEXT`] bytes.
+        /// To be echoed. At most [`MAX_PING_CONTEXT`] bytes: when parsed, what follows them is cut off.
         context: &'a [u8],
     },
     /// Answers a [`Command::Ping`].
     Pong {
-        /// The PING's context. At most [`MAX_PING_CONTEXT`] bytes.
+        /// The PING's context. At most [`MAX_PING_CONTEXT`] bytes: when parsed, what follows them is cut off.
         context: &'a [u8],
     },
     /// Adds a subscription to a topic prefix.
@@ -64,13 +64,9 @@ pub fn parse(body: &[u8]) -> Result<Command<'_>, CommandError> {
         b"ERROR" => Command::Error(parse_reason(data)?),
         b"PING" => {
             let (ttl, context) = data.split_first_chunk::<2>().ok_or(CommandError::PingTruncated)?;
-            check_context(context)?;
-            Command::Ping { ttl_deciseconds: u16::from_be_bytes(*ttl), context }
+            Command::Ping { ttl_deciseconds: u16::from_be_bytes(*ttl), context: cut_context(context) }
         }
-        b"PONG" => {
-            check_context(data)?;
-            Command::Pong { context: data }
-        }
+        b"PONG" => Command::Pong { context: cut_context(data) },
         b"SUBSCRIBE" => Command::Subscribe(data),
         b"CANCEL" => Command::Cancel(data),
         b"JOIN" => {
@@ -99,6 +95,11 @@ pub(crate) fn parse_reason(data: &[u8]) -> Result<&[u8], CommandError> {
         Some((&len, reason)) if usize::from(len) == reason.len() => Ok(reason),
         _ => Err(CommandError::ErrorReasonLength),
     }
+}
+
+/// No more of a context is looked at than a peer may send: libzmq answers a longer one with as much of it.
+fn cut_context(context: &[u8]) -> &[u8] {
+    &context[..context.len().min(MAX_PING_CONTEXT)]
 }
 
 fn check_context(context: &[u8]) -> Result<(), CommandError> {

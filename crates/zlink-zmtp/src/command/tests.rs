@@ -108,11 +108,12 @@ fn commands_cut_short_are_refused() {
 }
 
 #[test]
-fn oversized_contexts_and_groups_are_refused() {
+fn oversized_contexts_are_cut_and_groups_refused() {
     let with = |name: &[u8], n: usize| [name, &vec![b'x'; n]].concat();
     assert!(parse(&with(b"\x04PING\0\0", 16)).is_ok());
-    assert_eq!(parse(&with(b"\x04PING\0\0", 17)), Err(CommandError::ContextTooLong { len: 17 }));
-    assert_eq!(parse(&with(b"\x04PONG", 17)), Err(CommandError::ContextTooLong { len: 17 }));
+    let context: &[u8] = &[b'x'; MAX_PING_CONTEXT];
+    assert_eq!(parse(&with(b"\x04PING\0\0", 60)), Ok(Command::Ping { ttl_deciseconds: 0, context }));
+    assert_eq!(parse(&with(b"\x04PONG", 17)), Ok(Command::Pong { context }));
     assert!(parse(&with(b"\x04JOIN", 255)).is_ok());
     assert_eq!(parse(&with(b"\x04JOIN", 256)), Err(CommandError::GroupTooLong { len: 256 }));
     assert_eq!(parse(&with(b"\x05LEAVE", 256)), Err(CommandError::GroupTooLong { len: 256 }));
