@@ -610,6 +610,8 @@ ZMQ_EXPORT const char *zmq_msg_group (zmq_msg_t *msg);
 ZMQ_EXPORT int zmq_join (void *socket, const char *group);
 ZMQ_EXPORT int zmq_leave (void *socket, const char *group);
 ZMQ_EXPORT uint32_t zmq_connect_peer (void *socket, const char *endpoint);
+/* Of libzmq's later sources: closes the connection to one peer of a SERVER or PEER socket. */
+ZMQ_EXPORT int zmq_disconnect_peer (void *socket, uint32_t routing_id);
 ZMQ_EXPORT int zmq_socket_get_peer_state (void *socket, const void *routing_id, size_t size);
 
 /* Events beyond those of zmq_socket_monitor take version 2 of the event messages, with 64-bit numbers. */

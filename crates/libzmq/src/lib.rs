@@ -1,6 +1,6 @@
 //! libzmq's C interface over zlink: the shared object `libzmq.so.5`.
 //!
-//! A file holds a section of `zmq.h`. This crate converts arguments and results and owns the handles; what a call
+//! A file holds a section of `zmq.h`, and one what is in `zlink.h`. This crate converts arguments and results and owns the handles; what a call
 //! does is the library's.
 //!
 //! # Handles
@@ -28,6 +28,7 @@ mod poll;
 mod poller;
 mod proxy;
 mod socket;
+mod stats;
 mod timers;
 mod utils;
 mod vectors;

@@ -182,6 +182,15 @@ pub unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, endpoint: *const 
     })
 }
 
+/// `zmq_disconnect_peer` of libzmq's later sources: closes the connection to the peer of that routing id.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing_id: u32) -> c_int {
+    call(-1, || {
+        enter(socket)?.disconnect_peer(routing_id)?;
+        Ok(0)
+    })
+}
+
 /// `zmq_unbind`.
 ///
 /// # Safety

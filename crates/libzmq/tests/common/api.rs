@@ -169,6 +169,14 @@ functions! {
     zmq_join(Handle, *const c_char) -> c_int;
     zmq_leave(Handle, *const c_char) -> c_int;
     zmq_connect_peer(Handle, *const c_char) -> u32;
+    zmq_device(c_int, Handle, Handle) -> c_int;
+    zmq_sendmsg(Handle, *mut Msg, c_int) -> c_int;
+    zmq_recvmsg(Handle, *mut Msg, c_int) -> c_int;
+    zmq_term(Handle) -> c_int;
+    zmq_ctx_destroy(Handle) -> c_int;
+    zmq_sleep(c_int) -> ();
+    zmq_curve_keypair(*mut c_char, *mut c_char) -> c_int;
+    zmq_curve_public(*mut c_char, *const c_char) -> c_int;
     zmq_socket_get_peer_state(Handle, *const c_void, usize) -> c_int;
     zmq_socket_monitor(Handle, *const c_char, c_int) -> c_int;
     zmq_socket_monitor_versioned(Handle, *const c_char, u64, c_int, c_int) -> c_int;
@@ -210,6 +218,21 @@ functions! {
     zmq_stopwatch_stop(Handle) -> u64;
     zmq_threadstart(Option<unsafe extern "C" fn(*mut c_void)>, *mut c_void) -> Handle;
     zmq_threadclose(Handle) -> ();
+}
+
+/// A function that our library has and libzmq 4.3.5 has not.
+///
+/// # Safety
+///
+/// `T` is the type that our headers give it.
+pub unsafe fn own_function<T: Copy>(name: &str) -> T {
+    // SAFETY: as in `load`; the library is loaded once more, and never unloaded.
+    let library = unsafe { Library::open(Some(library()), RTLD_NOW | RTLD_LOCAL) };
+    let library = library.expect("the library was just built");
+    // SAFETY: the caller's.
+    let function = *unsafe { library.get::<T>(name) }.unwrap_or_else(|error| panic!("{name}: {error}"));
+    std::mem::forget(library);
+    function
 }
 
 /// The library's functions.

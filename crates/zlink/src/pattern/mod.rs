@@ -115,6 +115,11 @@ pub(crate) trait Pattern: Send {
         None
     }
 
+    /// The pipe that messages with this number go to (SERVER, PEER).
+    fn pipe_of(&self, _routing_id: u32) -> Result<usize, Error> {
+        Err(Error::NotSupported)
+    }
+
     /// Whether there is room for a message to the peer of that name (`zmq_socket_get_peer_state`).
     fn peer_has_room(&self, _pipes: &mut Pipes, _routing_id: &[u8]) -> Result<bool, Error> {
         Err(Error::NotSupported)

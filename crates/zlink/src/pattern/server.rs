@@ -99,6 +99,10 @@ impl Pattern for Server {
     fn routing_id(&self, pipe: usize) -> Option<u32> {
         self.ids.get(pipe).copied().filter(|&id| id != 0)
     }
+
+    fn pipe_of(&self, routing_id: u32) -> Result<usize, Error> {
+        self.routes.get(&routing_id).copied().ok_or(Error::HostUnreachable)
+    }
 }
 
 #[cfg(test)]

@@ -75,6 +75,15 @@ impl Record {
 }
 
 impl RecordKind {
+    /// The pipe of a connect.
+    fn pipe(&self) -> Option<PipeId> {
+        match self {
+            RecordKind::Connected { pipe, .. } => *pipe,
+            RecordKind::Datagrams { pipe, .. } | RecordKind::ConnectedInproc { pipe } => Some(*pipe),
+            RecordKind::Bound { .. } | RecordKind::BoundInproc => None,
+        }
+    }
+
     fn is_bound(&self) -> bool {
         matches!(
             self,
@@ -311,6 +320,29 @@ impl Socket {
     /// Source: `zmq_disconnect`(3).
     pub fn disconnect(&self, endpoint: &str) -> Result<()> {
         self.forget_endpoint(endpoint, false)
+    }
+
+    /// Closes the connection to one peer of a SERVER or PEER: what is queued for it is sent within the linger time, what
+    /// arrived and was not read is lost. If this socket had connected to the peer, that connect is ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`] for other socket types, [`Error::HostUnreachable`] if no peer has this routing id.
+    ///
+    /// Source: `zmq_disconnect_peer` of libzmq's sources after 4.3.5.
+    pub fn disconnect_peer(&self, routing_id: u32) -> Result<()> {
+        let mut core = self.enter_aside()?;
+        let index = core.pattern.pipe_of(routing_id)?;
+        let pipe = core.pipes.get(index).map(|pipe| pipe.id);
+        let linger = linger_time(core.options.linger);
+        match core.endpoints.iter().position(|record| record.kind.pipe().is_some_and(|it| Some(it) == pipe)) {
+            Some(at) => {
+                let record = core.endpoints.remove(at);
+                self.close_record(&mut core, record, linger);
+            }
+            None => core.close_pipe(index, linger, &self.inbox),
+        }
+        Ok(())
     }
 
     fn forget_endpoint(&self, endpoint: &str, bound: bool) -> Result<()> {
