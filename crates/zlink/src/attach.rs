@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use zlink_pipe::{Properties, Queue};
 
-use crate::engine::{EndpointId, SessionHandle};
+use crate::engine::{Command, EndpointId, IoShared, SessionHandle};
 use crate::inbox::{Inbox, News, PipeId};
 
 /// A pipe as the socket gets it.
@@ -36,17 +36,21 @@ pub(crate) struct PeerInfo {
     pub(crate) properties: Arc<Properties>,
 }
 
-/// The other socket of an in-process pipe: its inbox and its name for the pipe. Empty until somebody binds
-/// the name that was connected to.
+/// The other end of an in-process pipe, and its name for the pipe. Empty until somebody binds the name that was
+/// connected to.
 #[derive(Default)]
 pub(crate) struct InprocPeer(OnceLock<Named>);
 
-struct Named {
-    inbox: Arc<Inbox>,
-    id: PipeId,
-    marks: Marks,
-    /// What it receives last of this pipe, from the one who closes it (`ZMQ_DISCONNECT_MSG`). Empty for nothing.
-    farewell: Vec<u8>,
+enum Named {
+    Socket {
+        inbox: Arc<Inbox>,
+        id: PipeId,
+        marks: Marks,
+        /// What it receives last of this pipe, from the one who closes it (`ZMQ_DISCONNECT_MSG`). Empty for nothing.
+        farewell: Vec<u8>,
+    },
+    /// A session that has asked a ZAP handler.
+    Session { io: Arc<IoShared>, key: u64 },
 }
 
 /// High-water marks of a socket, in messages; 0 for none.
@@ -63,25 +67,39 @@ impl InprocPeer {
         peer
     }
 
+    /// A session, which its I/O thread tells of all news.
+    pub(crate) fn session(io: Arc<IoShared>, key: u64) -> Self {
+        InprocPeer(OnceLock::from(Named::Session { io, key }))
+    }
+
     /// Names the peer. Done once, by the connect or the bind, whichever is later.
     pub(crate) fn set(&self, inbox: Arc<Inbox>, id: PipeId, marks: Marks, farewell: Vec<u8>) {
         // A second bind cannot find the same pending connect.
-        let _ = self.0.set(Named { inbox, id, marks, farewell });
+        let _ = self.0.set(Named::Socket { inbox, id, marks, farewell });
     }
 
     /// The peer's marks when the pipe was made; `None` if there is no peer yet.
     pub(crate) fn marks(&self) -> Option<Marks> {
-        self.0.get().map(|peer| peer.marks)
+        Some(match self.0.get()? {
+            Named::Socket { marks, .. } => *marks,
+            // One question and one answer.
+            Named::Session { .. } => Marks { send: 0, receive: 0 },
+        })
     }
 
     pub(crate) fn post(&self, news: impl FnOnce(PipeId) -> News) {
-        if let Some(peer) = self.0.get() {
-            peer.inbox.post(news(peer.id));
+        match self.0.get() {
+            None => {}
+            Some(Named::Socket { inbox, id, .. }) => inbox.post(news(*id)),
+            Some(Named::Session { io, key }) => io.post(Command::Verdict(*key)),
         }
     }
 
     /// What the peer is to receive last.
     pub(crate) fn farewell(&self) -> &[u8] {
-        self.0.get().map_or(&[], |peer| &peer.farewell)
+        match self.0.get() {
+            Some(Named::Socket { farewell, .. }) => farewell,
+            _ => &[],
+        }
     }
 }

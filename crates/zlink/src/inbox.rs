@@ -118,6 +118,19 @@ impl Inbox {
         true
     }
 
+    /// Takes back the news of a new pipe, and with it the pipe's name, unless the socket has taken it in.
+    pub(crate) fn withdraw(&self, id: PipeId) -> bool {
+        let mut state = self.lock();
+        let is_it = |news: &News| matches!(news, News::Attached(attachment) if attachment.id == id);
+        let Some(at) = state.news.iter().position(is_it) else { return false };
+        let news = state.news.remove(at);
+        drop(state);
+        self.free(id);
+        // Without the lock: what is in the pipe may have to be given back to its owner.
+        drop(news);
+        true
+    }
+
     /// The socket takes in what has been posted so far, and then no more.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

@@ -25,6 +25,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod inbox;
+mod inproc;
 mod monitor;
 mod option;
 mod pattern;

@@ -481,7 +481,7 @@ impl Socket {
             }
         }
         core.retired.drain(..).for_each(|mut pipe| pipe.close(linger));
-        self.context.leave_pending(&self.inbox, linger);
+        self.context.names.leave_pending(&self.inbox, linger);
         core.live = None;
         drop(core);
         self.inbox.nudge();

@@ -14,6 +14,8 @@ pub(crate) struct EngineConfig {
     pub(crate) handshake: HandshakeConfig,
     /// Peers are no ZeroMQ sockets: there is no handshake, and bytes are messages as they come.
     pub(crate) raw: bool,
+    /// What a ZAP handler is told besides.
+    pub(crate) zap_domain: Vec<u8>,
     /// Time a peer has to complete the handshake, in all.
     pub(crate) handshake_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,

@@ -78,6 +78,8 @@ pub(crate) enum Command {
         key: u64,
         linger: Option<Duration>,
     },
+    /// A session's question to the ZAP handler was answered, or nobody is there to answer it.
+    Verdict(u64),
     /// A name was resolved.
     Resolved {
         key: u64,
@@ -361,6 +363,7 @@ impl Thread {
                 Object::Datagrams(session) => session.close(linger, thread),
                 Object::Listener(_) => true,
             }),
+            Command::Verdict(key) => self.serve_session(key, Session::verdict),
             Command::Resolved { key, result } => {
                 self.serve_session(key, |session, thread| session.resolved(result, thread));
             }

@@ -9,12 +9,14 @@
 
 mod connect;
 mod handshake;
+mod zap;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
 use zlink_pipe::{Queue, Watch};
 use zlink_zmtp::{Handshake, Heartbeat, HeartbeatAction};
 
@@ -24,10 +26,12 @@ use super::io_thread::{EndpointId, IoShared, Thread, TimerKey, next_key};
 use super::stats::Counters;
 use crate::context::Live;
 use crate::inbox::{Inbox, News, PipeId};
+use crate::inproc::Names;
 use crate::monitor::{Ends, EventKind, MonitorHub};
 use crate::pipe::push_message;
-use crate::reactor::TimerId;
+use crate::reactor::{Interest, TimerId};
 use crate::transport::{Endpoint, Target, WebAddress, finish_connect};
+use zap::Question;
 
 /// How long a peer may take to close an `ipc` connection whose other direction has ended.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -39,6 +43,8 @@ pub(crate) struct Port {
     pub(crate) config: EngineConfig,
     pub(crate) monitor: Arc<MonitorHub>,
     pub(crate) counters: Arc<Counters>,
+    /// Where a ZAP handler may be.
+    pub(crate) names: Arc<Names>,
     /// Keeps the context from ending while this endpoint has work to do.
     pub(crate) _live: Live,
 }
@@ -97,11 +103,22 @@ struct Connector {
     targets: VecDeque<Target>,
 }
 
+struct Handshaking {
+    fd: OwnedFd,
+    handshake: Handshake,
+    /// What the descriptor is watched for.
+    interest: Interest,
+    /// Received and not used yet: traffic, for when the handshake is complete. A password is never among it for long.
+    held: Zeroizing<Vec<u8>>,
+    /// The ZAP handler was asked and has not answered.
+    question: Option<Question>,
+}
+
 enum Phase {
     Waiting,
     Resolving,
     Connecting(OwnedFd),
-    Handshaking { fd: OwnedFd, handshake: Box<Handshake>, wants_write: bool },
+    Handshaking(Box<Handshaking>),
     Running { connection: Arc<Connection>, heartbeat: Heartbeat },
 }
 
@@ -212,7 +229,7 @@ impl Session {
                     self.try_next_target(thread)
                 }
             },
-            Phase::Handshaking { .. } => self.shake(readable || hangup, thread),
+            Phase::Handshaking(_) => self.shake(readable, hangup, thread),
             Phase::Running { connection, .. } => {
                 let connection = Arc::clone(connection);
                 if readable || hangup {
@@ -347,9 +364,9 @@ impl Session {
         let (fd, kind) = match std::mem::replace(&mut self.phase, Phase::Waiting) {
             Phase::Waiting | Phase::Resolving => return,
             Phase::Connecting(fd) => (fd.as_raw_fd(), EventKind::Closed),
-            Phase::Handshaking { fd, .. } => {
-                let _ = thread.shared.epoll.delete(fd.as_fd());
-                (fd.as_raw_fd(), EventKind::Disconnected)
+            Phase::Handshaking(shaking) => {
+                let _ = thread.shared.epoll.delete(shaking.fd.as_fd());
+                (shaking.fd.as_raw_fd(), EventKind::Disconnected)
             }
             Phase::Running { connection, .. } => {
                 connection.take_down();

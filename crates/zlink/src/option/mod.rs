@@ -15,6 +15,7 @@ mod environment;
 mod error;
 mod reference;
 mod row;
+mod security;
 pub(crate) mod table;
 
 #[cfg(test)]

@@ -9,14 +9,10 @@ use super::row::{Applies, FlagRule, Kind, LiveValue, OptionRow};
 ///
 /// Accepting one without giving it its effect would be worse than a clear refusal.
 pub const UNIMPLEMENTED: &[(&str, i32)] = &[
-    ("ZMQ_PLAIN_SERVER", 44),
-    ("ZMQ_PLAIN_USERNAME", 45),
-    ("ZMQ_PLAIN_PASSWORD", 46),
     ("ZMQ_CURVE_SERVER", 47),
     ("ZMQ_CURVE_PUBLICKEY", 48),
     ("ZMQ_CURVE_SECRETKEY", 49),
     ("ZMQ_CURVE_SERVERKEY", 50),
-    ("ZMQ_ZAP_DOMAIN", 55),
     ("ZMQ_GSSAPI_SERVER", 62),
     ("ZMQ_GSSAPI_PRINCIPAL", 63),
     ("ZMQ_GSSAPI_SERVICE_PRINCIPAL", 64),
@@ -28,7 +24,6 @@ pub const UNIMPLEMENTED: &[(&str, i32)] = &[
     ("ZMQ_VMCI_CONNECT_TIMEOUT", 88),
     ("ZMQ_GSSAPI_PRINCIPAL_NAMETYPE", 90),
     ("ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE", 91),
-    ("ZMQ_ZAP_ENFORCE_DOMAIN", 93),
     ("ZMQ_LOOPBACK_FASTPATH", 94),
     ("ZMQ_SOCKS_USERNAME", 99),
     ("ZMQ_SOCKS_PASSWORD", 100),
@@ -148,7 +143,7 @@ fn range(row: &OptionRow) -> String {
         Kind::Bytes { min, max, .. } | Kind::Live { value: LiveValue::Bytes { min, max }, .. } => {
             lengths(min, max)
         }
-        Kind::Text { max, .. } => lengths(0, max),
+        Kind::Text { min, max, .. } => lengths(min, max),
         Kind::Metadata => "`X-Name:value`".to_owned(),
         Kind::Collected { .. } => "–".to_owned(),
         Kind::Live { .. } => "–".to_owned(),

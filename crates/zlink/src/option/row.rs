@@ -75,7 +75,7 @@ pub(crate) enum Kind {
     /// Bytes, written back as they are.
     Bytes { min: usize, max: usize, load: fn(&SocketOptions) -> &[u8], store: fn(&mut SocketOptions, &[u8]) },
     /// Bytes, written back with a NUL behind them.
-    Text { max: usize, load: fn(&SocketOptions) -> &[u8], store: fn(&mut SocketOptions, &[u8]) },
+    Text { min: usize, max: usize, load: fn(&SocketOptions) -> &[u8], store: fn(&mut SocketOptions, &[u8]) },
     /// `X-Name:value`, collected.
     Metadata,
     /// Values that are added one at a time, and taken back all at once by an empty one.
@@ -198,8 +198,8 @@ impl OptionRow {
                 self.check_length(value, min, max)?;
                 store(options, value);
             }
-            Kind::Text { max, store, .. } => {
-                self.check_length(value, 0, max)?;
+            Kind::Text { min, max, store, .. } => {
+                self.check_length(value, min, max)?;
                 store(options, value);
             }
             Kind::Metadata => self.store_metadata(options, value)?,
@@ -238,8 +238,7 @@ impl OptionRow {
             }
             Kind::Live { action, .. } => match action {
                 SocketAction::Type => action.write_int(out, socket_type as i32)?,
-                // NULL: what every socket there is so far has to say.
-                SocketAction::Mechanism => action.write_int(out, 0)?,
+                SocketAction::Mechanism => action.write_int(out, options.mechanism as i32)?,
                 SocketAction::ThreadSafe => {
                     action.write_int(out, i32::from(socket_type.has_single_parts()))?
                 }

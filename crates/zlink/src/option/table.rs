@@ -10,8 +10,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use zlink_zmtp::SocketType;
+use zlink_zmtp::handshake::MAX_CREDENTIAL_LEN;
 
 use super::row::{Applies, FlagRule, Kind, LiveValue, OptionRow, SocketAction, add_id};
+use super::security::{Mechanism, Secret};
 use crate::transport::Network;
 
 macro_rules! option_table {
@@ -121,6 +123,36 @@ stored {
         METADATA = 95; metadata: metadata() = "none"; on []; LaterEndpoints wo;
         "a property announced to peers", "binary"; bytes_set(add_metadata);
     }
+    // ---- Security
+    /// With 1, the socket is a server of PLAIN: a ZAP handler decides about each client by username and password, and
+    /// without one all are refused. With 0 the mechanism is NULL again.
+    {
+        PLAIN_SERVER = 44; as_server: plain_server() = false; on []; LaterEndpoints rw;
+        "whether the socket is a server of the mechanism PLAIN", "boolean"; flag(set_plain_server, plain_server);
+    }
+    /// Makes the socket a client of PLAIN. An empty value makes the mechanism NULL again. PLAIN sends it in the clear.
+    {
+        PLAIN_USERNAME = 45; plain_username: plain() = "none"; on []; LaterEndpoints rw;
+        "the username told to a server of PLAIN", "text"; text(set_plain_username, plain_username);
+    }
+    /// Makes the socket a client of PLAIN. An empty value makes the mechanism NULL again. PLAIN sends it in the clear.
+    {
+        PLAIN_PASSWORD = 46; plain_password: plain() = "none"; on []; LaterEndpoints rw;
+        "the password told to a server of PLAIN", "text"; text_set(set_plain_password);
+    }
+    /// What the handler at `inproc://zeromq.zap.01` is told about the peers of this socket besides their address and
+    /// credentials. With NULL a handler is asked only if there is a domain. Peers that speak ZMTP 2.0 or older are then
+    /// refused. Cannot be cleared.
+    {
+        ZAP_DOMAIN = 55; zap_domain: text(1, 255) = "none"; on []; LaterEndpoints rw;
+        "the domain for which a ZAP handler decides", "text"; text(set_zap_domain, zap_domain);
+    }
+    /// With 1, peers are refused if there is a domain and no handler to ask; CURVE does not ask where there is no
+    /// domain. With 0, NULL and CURVE let everybody in if there is no handler. PLAIN never does.
+    {
+        ZAP_ENFORCE_DOMAIN = 93; zap_enforce_domain: flag(Any) = false; on []; LaterEndpoints rw;
+        "whether a ZAP domain requires a handler", "boolean"; flag(set_zap_enforce_domain, zap_enforce_domain);
+    }
     // ---- IP, TCP and IPC
     /// With 1, host names and wildcards resolve to IPv6 first and a bound IPv6 address takes IPv4 peers too. The
     /// context's `ZMQ_IPV6` sets what a new socket starts with.
@@ -157,7 +189,7 @@ stored {
     }
     /// `SO_BINDTODEVICE`: an interface or VRF of at most 16 bytes with its NUL. Empty for none.
     {
-        BINDTODEVICE = 92; bind_to_device: text(16) = "none"; on []; LaterEndpoints rw;
+        BINDTODEVICE = 92; bind_to_device: text(0, 16) = "none"; on []; LaterEndpoints rw;
         "the device that connections are bound to", "name"; text(set_bind_to_device, bind_to_device);
     }
     /// `SO_KEEPALIVE`: 0 off, 1 on, −1 the system's default.
@@ -459,10 +491,10 @@ other {
         LAST_ENDPOINT = 32; live(LastEndpoint, Text) = "none"; on []; Never ro;
         "the endpoint last bound or connected", "endpoint"; get_text(last_endpoint);
     }
-    /// `ZMQ_NULL` so far.
+    /// 0 NULL, 1 PLAIN: as the options set last have it.
     {
-        MECHANISM = 43; live(Mechanism, ExactInt) = "ZMQ_NULL"; on []; Never ro;
-        "the security mechanism", "number"; none();
+        MECHANISM = 43; live(Mechanism, ExactInt) = "0"; on []; Never ro;
+        "the security mechanism", "number"; get_int(mechanism);
     }
     /// 1 for SERVER, CLIENT, RADIO, DISH, GATHER, SCATTER, PEER and CHANNEL, whose messages have one part; 0 for the
     /// others. All types may be used from several threads at a time.
@@ -497,6 +529,8 @@ macro_rules! field_type {
     (manual_last_value) => { bool };
     (bytes) => { Vec<u8> };
     (text) => { Vec<u8> };
+    (plain_server) => { bool };
+    (plain) => { Secret };
     // Ordered by name, so that the handshake is the same from run to run.
     (metadata) => { BTreeMap<Vec<u8>, Vec<u8>> };
     (networks) => { Vec<Network> };
@@ -517,6 +551,9 @@ macro_rules! initial {
         Default::default()
     };
     (ids $shown:literal) => {
+        Default::default()
+    };
+    (plain $shown:literal) => {
         Default::default()
     };
     ($kind:ident $value:literal) => {
@@ -564,8 +601,30 @@ macro_rules! kind {
     ($field:ident bytes($min:expr, $max:expr)) => {
         Kind::Bytes { min: $min, max: $max, load: |o| &o.$field, store: |o, v| o.$field = v.to_vec() }
     };
-    ($field:ident text($max:expr)) => {
-        Kind::Text { max: $max, load: |o| &o.$field, store: |o, v| o.$field = v.to_vec() }
+    ($field:ident text($min:expr, $max:expr)) => {
+        Kind::Text { min: $min, max: $max, load: |o| &o.$field, store: |o, v| o.$field = v.to_vec() }
+    };
+    ($field:ident plain_server()) => {
+        Kind::Flag {
+            rule: FlagRule::Strict,
+            load: |o| o.as_server && o.mechanism == Mechanism::Plain,
+            store: |o, v| o.choose(if v { Mechanism::Plain } else { Mechanism::Null }, v),
+        }
+    };
+    ($field:ident plain()) => {
+        Kind::Text {
+            min: 0,
+            max: MAX_CREDENTIAL_LEN,
+            load: |o| o.$field.as_bytes(),
+            store: |o, v| {
+                if v.is_empty() {
+                    o.mechanism = Mechanism::Null;
+                } else {
+                    o.$field = Secret::new(v);
+                    o.choose(Mechanism::Plain, false);
+                }
+            },
+        }
     };
     ($field:ident metadata()) => {
         Kind::Metadata
@@ -633,13 +692,15 @@ macro_rules! define_options {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub(crate) struct SocketOptions {
             $( $(#[doc = $doc])+ pub(crate) $field: field_type!($kind), )+
+            /// As chosen by the options of the mechanisms.
+            pub(super) mechanism: Mechanism,
             /// Ids of the options whose value comes from the environment and stays.
             pub(super) fixed: Vec<i32>,
         }
 
         impl Default for SocketOptions {
             fn default() -> Self {
-                Self { $( $field: initial!($kind $default), )+ fixed: Vec::new() }
+                Self { $( $field: initial!($kind $default), )+ mechanism: Mechanism::Null, fixed: Vec::new() }
             }
         }
 

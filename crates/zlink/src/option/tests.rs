@@ -41,7 +41,7 @@ fn lengths(row: &OptionRow) -> (usize, usize) {
         Kind::Int { .. } | Kind::Flag { .. } => (4, 4),
         Kind::Word { .. } | Kind::Long { .. } => (8, 8),
         Kind::Bytes { min, max, .. } | Kind::Live { value: LiveValue::Bytes { min, max }, .. } => (min, max),
-        Kind::Text { max, .. } => (0, max),
+        Kind::Text { min, max, .. } => (min, max),
         // The shortest is `X-:v`, but 4 bytes are never taken.
         Kind::Metadata => (5, usize::MAX),
         Kind::Collected { .. } => (0, 255),

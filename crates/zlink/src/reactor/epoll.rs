@@ -25,7 +25,6 @@ impl Interest {
     pub(crate) const NONE: Interest = Interest { readable: false, writable: false };
     pub(crate) const READ: Interest = Interest { readable: true, writable: false };
     pub(crate) const WRITE: Interest = Interest { readable: false, writable: true };
-    pub(crate) const BOTH: Interest = Interest { readable: true, writable: true };
 
     fn flags(self) -> epoll::EventFlags {
         let mut flags = epoll::EventFlags::empty();
@@ -249,7 +248,7 @@ mod tests {
         let zero = Some(Duration::ZERO);
         epoll.add(a.as_fd(), 1, Interest::NONE).unwrap();
         assert!(events_of(&epoll, zero).is_empty());
-        epoll.modify(a.as_fd(), 2, Interest::BOTH).unwrap();
+        epoll.modify(a.as_fd(), 2, Interest { readable: true, writable: true }).unwrap();
         let both = events_of(&epoll, zero);
         assert_eq!(both.len(), 1);
         assert!(both[0].token == 2 && both[0].readable && both[0].writable && !both[0].hangup);

@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use zlink_pipe::{Credit, Queue, QueueConfig};
 use zlink_zmtp::handshake::DEFAULT_MAX_COMMAND_SIZE;
-use zlink_zmtp::{HandshakeConfig, Security, SocketType, Zap};
+use zlink_zmtp::{HandshakeConfig, SocketType};
 
 use super::direct::is_enabled;
 use super::{Core, Socket, linger_time};
 use crate::attach::{Attachment, Link, Marks};
-use crate::context::InprocEnd;
 use crate::engine::{
     Command, ConnectTo, DatagramSession, EndpointId, EngineConfig, Form, IoShared, ListenerHandle, PipeSide,
     Port, SessionHandle,
 };
 use crate::error::{Error, Result};
 use crate::inbox::PipeId;
+use crate::inproc::InprocEnd;
 use crate::monitor::{Ends, EventKind};
 use crate::option::SocketOptions;
 use crate::transport::{AcceptFilter, DatagramSocket, Endpoint, Listener, TransportConfig, TransportError};
@@ -115,7 +115,7 @@ impl Socket {
         let (name, kind) = match &parsed {
             Endpoint::Inproc(name) => {
                 let end = self.inproc_end(&core.options);
-                self.context.bind_inproc(name, end)?;
+                self.context.names.bind(name, end)?;
                 // Connects that waited for the name have posted news already.
                 self.take_news(&mut core)?;
                 self.inbox.nudge_watcher();
@@ -196,7 +196,7 @@ impl Socket {
             Endpoint::Inproc(name) => {
                 let end = self.inproc_end(&core.options);
                 let pipe = self.inbox.reserve();
-                let attachment = self.context.connect_inproc(&name, &end, pipe);
+                let attachment = self.context.names.connect(&name, &end, pipe);
                 core.attach(attachment, &self.inbox);
                 RecordKind::ConnectedInproc { pipe }
             }
@@ -398,10 +398,10 @@ impl Socket {
             }
             RecordKind::BoundInproc => {
                 let name = record.name.trim_start_matches("inproc://");
-                self.context.unbind_inproc(name, &self.inbox);
+                self.context.names.unbind(name, &self.inbox);
             }
             RecordKind::ConnectedInproc { pipe } => {
-                self.context.forget_pending(&self.inbox, pipe);
+                self.context.names.forget_pending(&self.inbox, pipe);
                 if let Some(index) = core.pipes.find(pipe) {
                     core.close_pipe(index, linger, &self.inbox);
                 }
@@ -419,7 +419,7 @@ impl Socket {
                 }
                 RecordKind::BoundInproc => {
                     let name = record.name.trim_start_matches("inproc://");
-                    self.context.unbind_inproc(name, &self.inbox);
+                    self.context.names.unbind(name, &self.inbox);
                 }
                 RecordKind::Connected { .. }
                 | RecordKind::Datagrams { .. }
@@ -447,6 +447,7 @@ impl Socket {
             config,
             monitor: Arc::clone(&self.monitor),
             counters: Arc::clone(&self.counters),
+            names: Arc::clone(&self.context.names),
             _live: self.context.live(),
         })
     }
@@ -528,10 +529,11 @@ impl Socket {
                 routing_id: options.routing_id.clone(),
                 metadata: options.metadata.iter().map(|(name, value)| (text(name), value.clone())).collect(),
                 max_command_size: DEFAULT_MAX_COMMAND_SIZE,
-                security: Security::Null,
-                zap: Zap::Never,
+                security: options.security(),
+                zap: options.zap(),
             },
             raw,
+            zap_domain: options.zap_domain.clone(),
             handshake_timeout: some_millis(options.handshake_interval),
             connect_timeout: some_millis(options.connect_timeout),
             reconnect_interval: u64::try_from(options.reconnect_interval).ok().map(Duration::from_millis),

@@ -4,6 +4,7 @@
 
 mod process;
 mod raw_peer;
+pub mod zap;
 
 pub use process::{Resources, cpu_time, peak_memory, wait_until_asleep};
 pub use raw_peer::{RawListener, RawPeer, RawStream, command, frame, greeting, long_frame, ready};

@@ -165,7 +165,7 @@ impl Session {
                 self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
                 self.try_next_target(thread)
             }
-            Phase::Handshaking { .. } => {
+            Phase::Handshaking(_) => {
                 let number = Errno::TIMEDOUT.raw_os_error() as u32;
                 self.port.monitor.emit(EventKind::HandshakeFailedNoDetail, number, &self.ends);
                 self.drop_connection(thread)

@@ -6,11 +6,14 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
+use zeroize::Zeroizing;
 use zlink_pipe::{Body, Entry, Queue};
 use zlink_zmtp::handshake::FailureKind;
+use zlink_zmtp::zap::USER_ID;
 use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, SocketType};
 
-use super::{Phase, PipeSide, Session};
+use super::zap::{Answer, Question};
+use super::{Handshaking, Phase, PipeSide, Session};
 use crate::attach::{Attachment, Link, PeerInfo};
 use crate::engine::connection::{Connection, Parts};
 use crate::engine::encoder::Encoder;
@@ -28,11 +31,11 @@ impl Session {
     /// The transport's connection stands: starts on the handshake, if there is to be one.
     pub(super) fn start_handshake(&mut self, fd: OwnedFd, thread: &mut Thread) -> bool {
         let config = self.port.config.handshake.clone();
-        let handshake = Box::new(match (self.web(), &self.connector) {
+        let handshake = match (self.web(), &self.connector) {
             (None, _) => Handshake::new(config),
             (Some(web), Some(_)) => Handshake::websocket_client(config, web.host(), web.path()),
             (Some(_), None) => Handshake::websocket_server(config),
-        });
+        };
         // A connecting socket's descriptor is in the set already.
         let (epoll, key) = (&thread.shared.epoll, self.handle.key);
         if epoll.add(fd.as_fd(), key, Interest::READ).is_err()
@@ -45,7 +48,7 @@ impl Session {
             let terms = Terms {
                 encoder: Encoder::raw(),
                 framing: Framing::Raw,
-                info: peer_info(&[], &[], &address, fd.as_raw_fd()),
+                info: peer_info(&[], &[], &[], &address, fd.as_raw_fd()),
                 heartbeats: false,
                 subscribe: false,
             };
@@ -54,27 +57,69 @@ impl Session {
         if let Some(timeout) = self.port.config.handshake_timeout {
             self.set_timer(timeout, thread);
         }
-        self.phase = Phase::Handshaking { fd, handshake, wants_write: false };
-        self.shake(false, thread)
+        self.phase = Phase::Handshaking(Box::new(Handshaking {
+            fd,
+            handshake,
+            interest: Interest::READ,
+            held: Zeroizing::default(),
+            question: None,
+        }));
+        self.shake(false, false, thread)
     }
 
-    /// Moves the handshake on: writes what it has to say and, if `readable`, reads.
-    pub(super) fn shake(&mut self, readable: bool, thread: &mut Thread) -> bool {
-        let Phase::Handshaking { fd, handshake, wants_write } = &mut self.phase else { return true };
-        let mut buffer = [0; 2048];
-        let mut rest = 0..0;
-        let mut outcome = Ok(());
-        if readable {
-            match recv(&*fd, &mut buffer, RecvFlags::DONTWAIT) {
-                Ok((_, 0)) => outcome = Err(ShakeError::Os(Errno::PIPE)),
-                Ok((_, n)) => match handshake.input(&buffer[..n]) {
-                    Ok(consumed) => rest = consumed..n,
-                    Err(error) => outcome = Err(ShakeError::Protocol(error)),
-                },
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(errno) => outcome = Err(ShakeError::Os(errno)),
-            }
+    /// Moves the handshake on: writes what it has to say and, if the descriptor is `readable`, reads.
+    pub(super) fn shake(&mut self, readable: bool, hangup: bool, thread: &mut Thread) -> bool {
+        let Phase::Handshaking(shaking) = &mut self.phase else { return true };
+        let outcome = match (readable || hangup, shaking.reads()) {
+            (false, _) => Ok(()),
+            (true, true) => shaking.read(),
+            // What else it has sent is of no use: it cannot take part in the rest.
+            (true, false) if hangup => Err(ShakeError::Os(Errno::PIPE)),
+            (true, false) => Ok(()),
+        };
+        let outcome = outcome.and_then(|()| self.ask(thread));
+        self.go_on(outcome, thread)
+    }
+
+    /// Asks the ZAP handler, if the handshake has a question.
+    fn ask(&mut self, thread: &mut Thread) -> Result<(), ShakeError> {
+        let Phase::Handshaking(shaking) = &mut self.phase else { return Ok(()) };
+        let Some(request) = shaking.handshake.zap_request() else { return Ok(()) };
+        let config = &self.port.config;
+        let address = peer_names(shaking.fd.as_fd()).peer_address;
+        let frames = request.frames(&config.zap_domain, address.as_bytes(), &config.handshake.routing_id);
+        shaking.question = Question::ask(&self.port.names, &frames, &thread.shared, self.handle.key);
+        if shaking.question.is_none() {
+            shaking.handshake.zap_unavailable()?;
+            shaking.take_held()?;
         }
+        Ok(())
+    }
+
+    /// There may be news of the question that was asked.
+    pub(in crate::engine) fn verdict(&mut self, thread: &mut Thread) -> bool {
+        let Phase::Handshaking(shaking) = &mut self.phase else { return true };
+        let Some(answer) = shaking.question.as_ref().and_then(Question::answer) else { return true };
+        shaking.question = None;
+        let outcome = match answer {
+            // As in libzmq, the peer is left waiting until the handshake's time is up. Closed at once, it would come
+            // again and find no handler, which may let it in.
+            Answer::Gone => return true,
+            Answer::Reply(Err(error)) => Err(ShakeError::Protocol(error.into())),
+            Answer::Reply(Ok(reply)) => shaking
+                .handshake
+                .zap_reply(reply)
+                .map_err(ShakeError::from)
+                .and_then(|()| shaking.take_held()),
+        };
+        self.go_on(outcome, thread)
+    }
+
+    /// Writes what the handshake has to say after input or a verdict, and sees what comes next.
+    fn go_on(&mut self, mut outcome: Result<(), ShakeError>, thread: &mut Thread) -> bool {
+        let Phase::Handshaking(shaking) = &mut self.phase else { return true };
+        let reads = shaking.reads();
+        let Handshaking { fd, handshake, interest, .. } = &mut **shaking;
         // Even after a failure: the last words may tell the peer why.
         while !handshake.output().is_empty() {
             match send(&*fd, handshake.output(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
@@ -87,20 +132,25 @@ impl Session {
                 }
             }
         }
-        let blocked = !handshake.output().is_empty();
-        if outcome.is_ok() && blocked != *wants_write {
-            *wants_write = blocked;
-            let interest = if blocked { Interest::BOTH } else { Interest::READ };
-            let _ = thread.shared.epoll.modify(fd.as_fd(), self.handle.key, interest);
-        }
-        match outcome {
-            Err(error) => {
-                self.report_failed_handshake(&error);
-                self.drop_connection(thread)
+        if let Err(error) = outcome {
+            self.report_failed_handshake(&error);
+            if matches!(error, ShakeError::Protocol(HandshakeError::PeerError(_))) {
+                // Refused with a reason: to try again would change nothing, as libzmq has it, too.
+                self.close_connection(thread);
+                return false;
             }
-            Ok(()) if handshake.peer().is_some() && !blocked => self.establish(&buffer[rest], thread),
-            Ok(()) => true,
+            return self.drop_connection(thread);
         }
+        let blocked = !handshake.output().is_empty();
+        if handshake.peer().is_some() && !blocked {
+            return self.establish(thread);
+        }
+        let wanted = Interest { readable: reads, writable: blocked };
+        if *interest != wanted {
+            *interest = wanted;
+            let _ = thread.shared.epoll.modify(fd.as_fd(), self.handle.key, wanted);
+        }
+        true
     }
 
     fn report_failed_handshake(&self, error: &ShakeError) {
@@ -120,12 +170,15 @@ impl Session {
     }
 
     /// The handshake is complete.
-    fn establish(&mut self, rest: &[u8], thread: &mut Thread) -> bool {
+    fn establish(&mut self, thread: &mut Thread) -> bool {
         thread.cancel_timer(&mut self.timer);
-        let Phase::Handshaking { fd, handshake, .. } = std::mem::replace(&mut self.phase, Phase::Waiting)
-        else {
+        let Phase::Handshaking(shaking) = std::mem::replace(&mut self.phase, Phase::Waiting) else {
             return true;
         };
+        let Handshaking { fd, handshake, interest, held: rest, .. } = *shaking;
+        if interest != Interest::READ {
+            let _ = thread.shared.epoll.modify(fd.as_fd(), self.handle.key, Interest::READ);
+        }
         let Some(peer) = handshake.into_peer() else { return false };
         let ours = self.port.config.socket_type;
         let address = peer_names(fd.as_fd()).peer_address;
@@ -134,12 +187,12 @@ impl Session {
         let terms = Terms {
             encoder: Encoder::for_peer(&peer, ours),
             framing: peer.framing.into(),
-            info: peer_info(&peer.routing_id, &peer.metadata, &address, fd.as_raw_fd()),
+            info: peer_info(&peer.routing_id, &peer.zap_properties, &peer.metadata, &address, fd.as_raw_fd()),
             heartbeats: peer.heartbeats,
             subscribe: publisher && peer.version == (1, 0) && peer.socket_type.is_none(),
         };
         self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.ends);
-        self.run(fd, terms, rest, thread)
+        self.run(fd, terms, &rest, thread)
     }
 
     /// Makes the connection and, unless it is there, the pipe. `rest` was read behind the handshake.
@@ -217,9 +270,43 @@ impl Session {
     }
 }
 
+impl Handshaking {
+    /// Whether to read: what the handshake wants, and after it one piece of traffic at most, for else a peer that goes
+    /// while its verdict is awaited would not be noticed.
+    fn reads(&self) -> bool {
+        self.handshake.wants_input() || self.held.is_empty()
+    }
+
+    /// Reads what has come, once, and lets the handshake take it.
+    fn read(&mut self) -> Result<(), ShakeError> {
+        let mut buffer = Zeroizing::new([0; 2048]);
+        match recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT) {
+            Ok((_, 0)) => return Err(ShakeError::Os(Errno::PIPE)),
+            Ok((_, n)) => self.held.extend_from_slice(&buffer[..n]),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => return Err(ShakeError::Os(errno)),
+        }
+        self.take_held()
+    }
+
+    /// Lets the handshake take what is its own of what was received.
+    fn take_held(&mut self) -> Result<(), ShakeError> {
+        let n = self.handshake.input(&self.held)?;
+        // What stays is traffic, and short: nothing is read before there is a place for it.
+        self.held = Zeroizing::new(self.held[n..].to_vec());
+        Ok(())
+    }
+}
+
 enum ShakeError {
     Os(Errno),
     Protocol(HandshakeError),
+}
+
+impl From<HandshakeError> for ShakeError {
+    fn from(error: HandshakeError) -> Self {
+        ShakeError::Protocol(error)
+    }
 }
 
 /// How to speak with a peer, and what is known of it.
@@ -232,18 +319,27 @@ struct Terms {
     subscribe: bool,
 }
 
+type Property = (String, Vec<u8>);
+
 /// What a socket and its messages tell about the peer.
-fn peer_info(routing_id: &[u8], metadata: &[(String, Vec<u8>)], address: &str, fd: i32) -> PeerInfo {
-    let mut properties = Vec::with_capacity(metadata.len() + 3);
-    // First, and so found first: what we know ourselves, a peer cannot claim otherwise.
-    properties.push(("Peer-Address".to_owned(), address.to_owned()));
-    properties.push(("__fd".to_owned(), fd.to_string()));
+///
+/// A name stands for the first property that has it: what we know ourselves, then what the ZAP handler says, and last
+/// what the peer does.
+fn peer_info(routing_id: &[u8], zap: &[Property], metadata: &[Property], address: &str, fd: i32) -> PeerInfo {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let mut properties =
+        vec![("Peer-Address".to_owned(), address.to_owned()), ("__fd".to_owned(), fd.to_string())];
+    properties.extend(zap.iter().map(|(name, value)| (name.clone(), text(value))));
     for (name, value) in metadata {
+        if name.eq_ignore_ascii_case(USER_ID) {
+            // Who a peer is, is not for it to say.
+            continue;
+        }
         // ZMTP calls it Identity, the manual of today Routing-Id; both names are answered.
         if name.eq_ignore_ascii_case("Identity") {
-            properties.push(("Routing-Id".to_owned(), String::from_utf8_lossy(value).into_owned()));
+            properties.push(("Routing-Id".to_owned(), text(value)));
         }
-        properties.push((name.clone(), String::from_utf8_lossy(value).into_owned()));
+        properties.push((name.clone(), text(value)));
     }
     PeerInfo { routing_id: routing_id.to_vec(), properties: Arc::new(properties.into()) }
 }
