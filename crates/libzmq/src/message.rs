@@ -1,13 +1,11 @@
 //! Messages: `zmq_msg_t` and what is done with it.
 //!
-//! Its 64 bytes hold a [`Message`] and the strings that `zmq_msg_gets` has handed out, which live as long as the
-//! message. A message may be moved by copying its bytes, as C++ wrappers do. Memory that was never initialised, or a
-//! message that was closed, is told by its kind byte and refused with `EFAULT`.
+//! Its 64 bytes hold a [`Message`]. A message may be moved by copying its bytes, as C++ wrappers do. Memory that was
+//! never initialised, or a message that was closed, is told by its kind byte and refused with `EFAULT`.
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::mem::{align_of, size_of};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use zlink::raw;
 use zlink_pipe::{MAX_GROUP_LEN, Message};
@@ -28,78 +26,10 @@ const SHARED: c_int = 3;
 #[repr(C)]
 pub struct MessageMemory {
     message: Message,
-    /// What `zmq_msg_gets` has returned so far; null for nearly all messages.
-    strings: AtomicPtr<Strings>,
 }
 
 const _: () =
     assert!(size_of::<MessageMemory>() <= 64 && align_of::<MessageMemory>() == align_of::<*mut c_void>());
-
-/// A list of strings that belong to a message.
-struct Strings {
-    text: CString,
-    next: *mut Strings,
-}
-
-impl MessageMemory {
-    fn new(message: Message) -> Self {
-        MessageMemory { message, strings: AtomicPtr::default() }
-    }
-
-    /// Frees the strings: the message they are of is going.
-    #[inline]
-    fn forget_strings(&mut self) {
-        if !self.strings.get_mut().is_null() {
-            self.free_strings();
-        }
-    }
-
-    #[cold]
-    fn free_strings(&mut self) {
-        let mut next = std::mem::take(self.strings.get_mut());
-        while !next.is_null() {
-            // SAFETY: the list holds leaked boxes, and this exclusive reference has taken it out of the message.
-            let strings = unsafe { Box::from_raw(next) };
-            next = strings.next;
-        }
-    }
-
-    /// Keeps `text` for as long as the message.
-    fn keep(&self, text: CString) -> *const c_char {
-        let result = text.as_ptr();
-        let strings = Box::into_raw(Box::new(Strings { text, next: ptr::null_mut() }));
-        let mut head = self.strings.load(Ordering::Relaxed);
-        loop {
-            // SAFETY: the box was leaked above and is not in the list yet.
-            unsafe { (*strings).next = head };
-            // Release: publishes the entry to another thread that looks at the same message.
-            match self.strings.compare_exchange_weak(head, strings, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return result,
-                Err(other) => head = other,
-            }
-        }
-    }
-
-    /// The string kept before for the same value.
-    fn kept(&self, value: &[u8]) -> Option<*const c_char> {
-        // Acquire: pairs with the exchange in `keep`.
-        let mut next = self.strings.load(Ordering::Acquire);
-        // SAFETY: entries stay in the list, unchanged, until the message is given up by an exclusive reference.
-        while let Some(strings) = unsafe { next.as_ref() } {
-            if strings.text.as_bytes() == value {
-                return Some(strings.text.as_ptr());
-            }
-            next = strings.next;
-        }
-        None
-    }
-}
-
-impl Drop for MessageMemory {
-    fn drop(&mut self) {
-        self.forget_strings();
-    }
-}
 
 /// The message at `place`, if there is one.
 ///
@@ -144,7 +74,7 @@ unsafe fn init(place: *mut MessageMemory, fill: impl FnOnce(&mut Message) -> Res
         }
         // SAFETY: not null, and the caller's word; a message that could not be filled is none.
         unsafe {
-            place.write(MessageMemory::new(Message::new()));
+            place.write(MessageMemory { message: Message::new() });
             fill(&mut (*place).message)
                 .inspect_err(|_| Message::close_at(ptr::addr_of_mut!((*place).message)))?;
         }
@@ -251,7 +181,7 @@ pub unsafe extern "C" fn zmq_msg_close(message: *mut MessageMemory) -> c_int {
     call(-1, || {
         // SAFETY: the caller's; the message is given up, and marked as none for whoever looks again.
         unsafe {
-            at(message)?.forget_strings();
+            at(message)?;
             Message::close_at(ptr::addr_of_mut!((*message).message));
         }
         Ok(0)
@@ -271,7 +201,7 @@ pub unsafe extern "C" fn zmq_msg_move(to: *mut MessageMemory, from: *mut Message
             seen_at(from)?;
             seen_at(to)?;
             if to != from {
-                *at(to)? = std::mem::replace(at(from)?, MessageMemory::new(Message::new()));
+                *at(to)? = std::mem::replace(at(from)?, MessageMemory { message: Message::new() });
             }
         }
         Ok(0)
@@ -291,7 +221,7 @@ pub unsafe extern "C" fn zmq_msg_copy(to: *mut MessageMemory, from: *mut Message
             seen_at(from)?;
             seen_at(to)?;
             if to != from {
-                *at(to)? = MessageMemory::new(at(from)?.message.clone());
+                *at(to)? = MessageMemory { message: at(from)?.message.clone() };
             }
         }
         Ok(0)
@@ -359,7 +289,8 @@ pub extern "C" fn zmq_msg_set(_message: *mut MessageMemory, _property: c_int, _v
     call(-1, || Err(Failure(libc::EINVAL)))
 }
 
-/// `zmq_msg_gets`: a property of the connection the message came from. The string lives as long as the message.
+/// `zmq_msg_gets`: a property of the connection the message came from. The string lives as long as the message, or the
+/// connection if that is longer.
 ///
 /// # Safety
 ///
@@ -375,14 +306,8 @@ pub unsafe extern "C" fn zmq_msg_gets(
         let (message, property) = unsafe { (seen_at(message)?, text(property)?) };
         // The name that routing ids had in ZMTP 3.0, under which libzmq tells them too.
         let name = if property.eq_ignore_ascii_case("Routing-Id") { "Identity" } else { property };
-        let value = message.message.property(property).or_else(|| message.message.property(name));
-        let value = value.ok_or(Failure(libc::EINVAL))?.as_bytes();
-        // A peer may send any bytes; for C a string ends with the first zero.
-        let value = value.split(|byte| *byte == 0).next().unwrap_or_default();
-        match message.kept(value) {
-            Some(text) => Ok(text),
-            None => Ok(message.keep(CString::new(value).map_err(|_| Failure(libc::EINVAL))?)),
-        }
+        let value = message.message.property_text(property).or_else(|| message.message.property_text(name));
+        Ok(value.ok_or(Failure(libc::EINVAL))?.as_ptr())
     })
 }
 
@@ -461,7 +386,6 @@ pub unsafe extern "C" fn zmq_msg_send(
         let memory = unsafe { at(message) }?;
         let size = memory.message.len();
         raw::send_message(&socket, &mut memory.message, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
-        memory.forget_strings();
         Ok(returned(size))
     })
 }
@@ -482,7 +406,6 @@ pub unsafe extern "C" fn zmq_msg_recv(
         // SAFETY: the caller's.
         let memory = unsafe { at(message) }?;
         raw::recv_message(&socket, &mut memory.message, flags & DONTWAIT != 0)?;
-        memory.forget_strings();
         Ok(returned(memory.message.len()))
     })
 }

@@ -208,7 +208,7 @@ fn properties_that_are_not_there_are_einval() {
 }
 
 #[test]
-fn strings_of_a_message_live_as_long_as_it_does() {
+fn strings_of_a_message_live_as_long_as_it_or_its_connection() {
     let context = Context::new();
     let (pull, push) = context.pair(PULL, PUSH, "tcp://127.0.0.1:*");
     push.send(b"hello", 0);
@@ -222,8 +222,15 @@ fn strings_of_a_message_live_as_long_as_it_does() {
     assert_done(zmq!(zmq_msg_init(&mut moved)));
     assert_done(zmq!(zmq_msg_move(&mut moved, &mut message)));
     assert_eq!(text(first), "PUSH");
+    let mut copy = Msg::none();
+    assert_done(zmq!(zmq_msg_init(&mut copy)));
+    assert_done(zmq!(zmq_msg_copy(&mut copy, &mut moved)));
     assert_done(zmq!(zmq_msg_close(&mut moved)));
     assert_done(zmq!(zmq_msg_close(&mut message)));
+    assert_eq!(text(first), "PUSH");
+    drop((pull, push));
+    assert_eq!(text(zmq!(zmq_msg_gets(&copy, c"Socket-Type".as_ptr()))), "PUSH");
+    assert_done(zmq!(zmq_msg_close(&mut copy)));
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub const MAX_GROUP_LEN: usize = 255;
 /// Properties of the connection a message came from, by name (`Peer-Address`, `Socket-Type`, …).
 #[derive(Clone, Debug, Default)]
 pub struct Properties {
+    /// Names and values, each value with a zero byte behind it.
     list: Vec<(String, String)>,
     /// The group of the one message whose properties these are: few messages have one, so that it has no place
     /// in the message itself.
@@ -26,6 +27,7 @@ struct Group {
 }
 
 impl Properties {
+    /// The value with its zero byte.
     fn find(&self, name: &str) -> Option<&str> {
         let connection = self.group.as_ref().and_then(|group| group.connection.as_ref());
         let list = connection.map_or(&self.list, |connection| &connection.list);
@@ -34,7 +36,8 @@ impl Properties {
 }
 
 impl From<Vec<(String, String)>> for Properties {
-    fn from(list: Vec<(String, String)>) -> Self {
+    fn from(mut list: Vec<(String, String)>) -> Self {
+        list.iter_mut().for_each(|(_, value)| value.push('\0'));
         Properties { list, group: None }
     }
 }
@@ -128,7 +131,13 @@ impl Message {
     ///
     /// Source: `zmq_msg_gets`(3).
     pub fn property(&self, name: &str) -> Option<&str> {
-        self.properties.as_ref()?.find(name)
+        self.properties.as_ref()?.find(name)?.strip_suffix('\0')
+    }
+
+    /// As [`property`](Self::property), for C: up to the first zero byte. It stays where it is for as long as the
+    /// message or the connection lives.
+    pub fn property_text(&self, name: &str) -> Option<&CStr> {
+        CStr::from_bytes_until_nul(self.properties.as_ref()?.find(name)?.as_bytes()).ok()
     }
 
     /// Attaches the properties of the connection that the message came from. Whatever else the message was known
