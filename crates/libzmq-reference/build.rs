@@ -14,7 +14,7 @@ const PROBE: &str = "LIBZMQ_REFERENCE_PROBE";
 
 /// What `CMakeLists.txt` and `ZMQSourceRunChecks.cmake` detect with glibc on Linux.
 ///
-/// `ZMQ_HAVE_TIPC` is left out, as it depends on the kernel, and CURVE is not said here: it depends on libsodium.
+/// `ZMQ_HAVE_TIPC` is left out, as it depends on the kernel, and CURVE and WSS are not said here: they depend on libraries.
 const PLATFORM: &[(&str, &str)] = &[
     ("ZMQ_USE_CV_IMPL_STL11", ""),
     ("ZMQ_IOTHREAD_POLLER_USE_EPOLL", ""),
@@ -53,8 +53,8 @@ const PLATFORM: &[(&str, &str)] = &[
     ("ZMQ_HAVE_LINUX", ""),
 ];
 
-/// Sources that need a library this build does without (GnuTLS).
-const LEFT_OUT: &[&str] = &["wss_address.cpp", "wss_engine.cpp"];
+/// Sources that need GnuTLS.
+const WSS_SOURCES: &[&str] = &["wss_address.cpp", "wss_engine.cpp"];
 
 fn main() {
     if env::var_os(PROBE).is_some() {
@@ -74,20 +74,25 @@ fn main() {
 
     let shared = out.join("libzmq.so.5");
     write_platform_header(&generated, &out);
-    let sodium = find_sodium();
-    let sources = Sources::of(&vendor);
+    // Without libsodium there is no CURVE, without GnuTLS no WSS.
+    let (sodium, gnutls) = (Dependency::find("libsodium"), Dependency::find("gnutls"));
+    let sources = Sources::of(&vendor, gnutls.is_some());
     let sha1 = compiler(&vendor, &generated).files(&sources.c).compile_intermediates();
     let mut cpp = compiler(&vendor, &generated);
     cpp.cpp(true).std("c++11").files(&sources.cpp);
-    if let Some(sodium) = &sodium {
+    if sodium.is_some() {
         cpp.define("ZMQ_HAVE_CURVE", None).define("ZMQ_USE_LIBSODIUM", None);
-        sodium.cflags.iter().for_each(|flag| {
-            cpp.flag(flag);
-        });
+    }
+    if gnutls.is_some() {
+        cpp.define("ZMQ_HAVE_WSS", None).define("ZMQ_USE_GNUTLS", None);
+    }
+    let found: Vec<&Dependency> = sodium.iter().chain(&gnutls).collect();
+    for flag in found.iter().flat_map(|dependency| &dependency.cflags) {
+        cpp.flag(flag);
     }
     let mut objects = cpp.compile_intermediates();
     objects.extend(sha1);
-    link(&vendor, &generated, &objects, sodium.as_ref(), &shared);
+    link(&vendor, &generated, &objects, &found, &shared);
     let plain = out.join("libzmq.so");
     let _ = fs::remove_file(&plain);
     std::os::unix::fs::symlink("libzmq.so.5", &plain).expect("OUT_DIR takes symbolic links");
@@ -96,23 +101,25 @@ fn main() {
     println!("cargo::rustc-env=LIBZMQ_REFERENCE_VENDOR={}", vendor.display());
     println!("cargo::rustc-env=LIBZMQ_REFERENCE_PLATFORM={}", generated.display());
     println!("cargo::rustc-env=LIBZMQ_REFERENCE_CURVE={}", u8::from(sodium.is_some()));
+    println!("cargo::rustc-env=LIBZMQ_REFERENCE_WSS={}", u8::from(gnutls.is_some()));
 }
 
-/// How to compile and link with libsodium.
-struct Sodium {
+/// How to compile and link with a library of the system.
+struct Dependency {
     cflags: Vec<String>,
     libs: Vec<String>,
 }
 
-/// libsodium, if `pkg-config` finds it: without it there is no CURVE.
-fn find_sodium() -> Option<Sodium> {
-    let ask = |what: &str| {
-        let output =
-            Command::new("pkg-config").args([what, "libsodium"]).stderr(Stdio::null()).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.split_whitespace().map(str::to_owned).collect())
-    };
-    Some(Sodium { cflags: ask("--cflags")?, libs: ask("--libs")? })
+impl Dependency {
+    /// The library, if `pkg-config` finds it.
+    fn find(name: &str) -> Option<Self> {
+        let ask = |what: &str| {
+            let output = Command::new("pkg-config").args([what, name]).stderr(Stdio::null()).output().ok()?;
+            let text = String::from_utf8(output.stdout).ok()?;
+            output.status.success().then(|| text.split_whitespace().map(str::to_owned).collect())
+        };
+        Some(Self { cflags: ask("--cflags")?, libs: ask("--libs")? })
+    }
 }
 
 /// Finds the libzmq sources inside the `zeromq-src` package.
@@ -149,12 +156,12 @@ struct Sources {
 }
 
 impl Sources {
-    fn of(vendor: &Path) -> Self {
+    fn of(vendor: &Path, wss: bool) -> Self {
         let mut cpp: Vec<PathBuf> = fs::read_dir(vendor.join("src"))
             .expect("zeromq-src has a source folder")
             .map(|entry| entry.expect("the source folder can be read").path())
             .filter(|path| path.extension().is_some_and(|ext| ext == "cpp"))
-            .filter(|path| !LEFT_OUT.iter().any(|name| path.ends_with(name)))
+            .filter(|path| wss || !WSS_SOURCES.iter().any(|name| path.ends_with(name)))
             .collect();
         cpp.sort();
         Self { c: vec![vendor.join("external/sha1/sha1.c")], cpp }
@@ -212,13 +219,13 @@ fn has_strlcpy(out: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-fn link(vendor: &Path, generated: &Path, objects: &[PathBuf], sodium: Option<&Sodium>, shared: &Path) {
+fn link(vendor: &Path, generated: &Path, objects: &[PathBuf], found: &[&Dependency], shared: &Path) {
     let tool = compiler(vendor, generated).cpp(true).get_compiler();
     let mut command = tool.to_command();
     let mut arguments: Vec<OsString> = vec!["-shared".into(), "-Wl,-soname,libzmq.so.5".into()];
     arguments.push("-Wl,--no-undefined".into());
     arguments.extend(objects.iter().map(OsString::from));
-    arguments.extend(sodium.iter().flat_map(|sodium| &sodium.libs).map(OsString::from));
+    arguments.extend(found.iter().flat_map(|dependency| &dependency.libs).map(OsString::from));
     arguments.extend(["-lpthread", "-lrt", "-lstdc++", "-o"].map(OsString::from));
     arguments.push(shared.into());
     let status = command

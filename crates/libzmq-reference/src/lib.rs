@@ -2,7 +2,8 @@
 //!
 //! The build script compiles the sources in the `zeromq-src` package as upstream's Release
 //! configuration does on Linux (`-O3 -DNDEBUG`, epoll, eventfd, WebSocket), whatever the cargo
-//! profile, with the draft API, and with CURVE if `pkg-config` finds libsodium. The result has the SONAME `libzmq.so.5`.
+//! profile, with the draft API, with CURVE if `pkg-config` finds libsodium, and with WSS if it finds GnuTLS. The result
+//! has the SONAME `libzmq.so.5`.
 //!
 //! Nothing is linked into the program that uses this crate: load [`shared_object`] at run time, or
 //! compile C against [`include_dir`] and link [`library_dir`]. The paths lie in cargo's build folder and
@@ -20,6 +21,11 @@ pub fn shared_object() -> &'static Path {
 /// Whether the library was built with libsodium, and so has CURVE.
 pub const fn has_curve() -> bool {
     matches!(env!("LIBZMQ_REFERENCE_CURVE").as_bytes(), b"1")
+}
+
+/// Whether the library was built with GnuTLS, and so has the transport `wss`.
+pub const fn has_wss() -> bool {
+    matches!(env!("LIBZMQ_REFERENCE_WSS").as_bytes(), b"1")
 }
 
 /// The folder that holds `libzmq.so.5` and, for the linker's `-lzmq`, `libzmq.so`.

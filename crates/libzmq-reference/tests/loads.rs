@@ -34,6 +34,7 @@ fn websocket_and_ipc_are_compiled_in_and_the_draft_functions_are_exported() {
     assert_eq!(answer(c"WS"), 1);
     assert_eq!(answer(c"draft"), 1);
     assert_eq!(answer(c"curve"), i32::from(libzmq_reference::has_curve()));
+    assert_eq!(answer(c"WSS"), i32::from(libzmq_reference::has_wss()));
 }
 
 #[test]
