@@ -51,6 +51,11 @@ pub enum Error {
     IncompatibleTransport,
     /// The endpoint is not well formed.
     Endpoint(EndpointError),
+    /// The key, a certificate or the hostname of the `ZMQ_WSS_*` options cannot be used (`EINVAL`).
+    Tls {
+        /// What is wrong.
+        reason: String,
+    },
     /// The option is unknown or its value is not valid.
     Option(OptionError),
     /// The operating system refused.
@@ -80,7 +85,7 @@ impl Error {
             Error::HostUnreachable => Errno::HOSTUNREACH.raw_os_error(),
             Error::NoRoutingIdYet => Errno::FAULT.raw_os_error(),
             Error::MessageTooLong => Errno::MSGSIZE.raw_os_error(),
-            Error::InvalidArgument => Errno::INVAL.raw_os_error(),
+            Error::InvalidArgument | Error::Tls { .. } => Errno::INVAL.raw_os_error(),
             Error::NoSuchEndpoint => Errno::NOENT.raw_os_error(),
             Error::AddressInUse => Errno::ADDRINUSE.raw_os_error(),
             Error::TooManySockets => Errno::MFILE.raw_os_error(),
@@ -120,6 +125,7 @@ impl fmt::Display for Error {
             Error::NoIoThread => f.write_str("the context has no I/O thread"),
             Error::IncompatibleTransport => f.write_str("the transport does not go with the socket type"),
             Error::Endpoint(error) => error.fmt(f),
+            Error::Tls { reason } => write!(f, "TLS: {reason}"),
             Error::Option(error) => error.fmt(f),
             Error::Os { operation, source } => write!(f, "{operation}: {source}"),
         }

@@ -3,6 +3,8 @@
 mod direct;
 mod endpoints;
 mod options;
+#[cfg(feature = "wss")]
+mod tls;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};

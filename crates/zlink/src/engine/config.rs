@@ -5,12 +5,14 @@ use std::time::Duration;
 use zlink_pipe::QueueConfig;
 use zlink_zmtp::{HandshakeConfig, SocketType};
 
-use crate::transport::TransportConfig;
+use crate::transport::{TlsRole, TransportConfig};
 
 #[derive(Clone, Debug)]
 pub(crate) struct EngineConfig {
     pub(crate) socket_type: SocketType,
     pub(crate) transport: TransportConfig,
+    /// For a `wss` endpoint.
+    pub(crate) tls: Option<TlsRole>,
     pub(crate) handshake: HandshakeConfig,
     /// Peers are no ZeroMQ sockets: there is no handshake, and bytes are messages as they come.
     pub(crate) raw: bool,

@@ -6,12 +6,12 @@
 //! I/O thread does not watch for input. Locks are taken in the order `read`, `write`, `interest`.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+use rustix::net::{Shutdown, shutdown};
 use zlink_pipe::{Body, Entry, Holder, Queue, Staging};
 use zlink_zmtp::command;
 use zlink_zmtp::frame::{FrameError, MAX_HEADER_LEN, encode_header};
@@ -24,6 +24,7 @@ use super::stats::Counters;
 use super::writer::{Progress, TURN_BYTES, WriteHalf};
 use crate::inbox::{Inbox, News, PipeId};
 use crate::reactor::Interest;
+use crate::transport::Stream;
 
 /// Reads in one turn before the reader looks after something else.
 const READS_PER_TURN: usize = 8;
@@ -89,7 +90,7 @@ struct ReadState {
 }
 
 pub(crate) struct Connection {
-    fd: OwnedFd,
+    stream: Stream,
     key: u64,
     io: Arc<IoShared>,
     out: Arc<Queue>,
@@ -116,7 +117,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What a connection is made of.
 pub(super) struct Parts {
-    pub(super) fd: OwnedFd,
+    pub(super) stream: Stream,
     pub(super) key: u64,
     pub(super) io: Arc<IoShared>,
     pub(super) out: Arc<Queue>,
@@ -131,9 +132,9 @@ impl Connection {
     /// A connection whose handshake is complete. Its descriptor is registered with the I/O thread's epoll
     /// set, for reading.
     pub(super) fn new(parts: Parts, write: WriteHalf, half: ReadHalf) -> Self {
-        let Parts { fd, key, io, out, inward, inbox, pipe, counters, batches_wait } = parts;
+        let Parts { stream, key, io, out, inward, inbox, pipe, counters, batches_wait } = parts;
         Connection {
-            fd,
+            stream,
             key,
             io,
             out,
@@ -159,7 +160,7 @@ impl Connection {
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.stream.as_fd()
     }
 
     /// Changes what the I/O thread watches the socket for.
@@ -198,7 +199,7 @@ impl Connection {
             self.put_back(std::iter::once(Entry::message(body)));
             return;
         }
-        let progress = write.write_one(self.fd(), body);
+        let progress = write.write_one(&self.stream, body);
         self.counters.immediate();
         self.end_producer_turn(write, progress);
     }
@@ -210,7 +211,7 @@ impl Connection {
             self.put_back(staging.take_entries());
             return;
         }
-        let progress = write.write_pieces(self.fd(), staging.take_entries());
+        let progress = write.write_pieces(&self.stream, staging.take_entries());
         self.counters.immediate();
         self.end_producer_turn(write, progress);
     }
@@ -222,7 +223,7 @@ impl Connection {
             return;
         }
         write.take_from(&self.out);
-        let progress = write.write(self.fd(), &mut TURN_BYTES.clone());
+        let progress = write.write(&self.stream, &mut TURN_BYTES.clone());
         self.counters.gathered();
         self.end_producer_turn(write, progress);
     }
@@ -243,7 +244,7 @@ impl Connection {
                     if release.more {
                         // Another thread of the socket sent meanwhile.
                         write.take_from(&self.out);
-                        progress = write.write(self.fd(), &mut TURN_BYTES.clone());
+                        progress = write.write(&self.stream, &mut TURN_BYTES.clone());
                         continue;
                     }
                     release.unblocked
@@ -293,7 +294,7 @@ impl Connection {
         let mut budget = TURN_BYTES;
         loop {
             write.take_from(&self.out);
-            let progress = write.write(self.fd(), &mut budget);
+            let progress = write.write(&self.stream, &mut budget);
             self.counters.io_write();
             let credit = write.take_credit();
             let (unblocked, turn) = match progress {
@@ -370,12 +371,7 @@ impl Connection {
                 }
                 break;
             }
-            let fd = &self.fd;
-            let read = state.half.read(
-                |spare| recv(fd, spare, RecvFlags::DONTWAIT).map(|((filled, _), _)| filled),
-                &mut state.ready,
-                &mut state.notices,
-            );
+            let read = state.half.read(|spare| self.stream.recv(spare), &mut state.ready, &mut state.notices);
             match by {
                 Holder::Producer => self.counters.direct_read(),
                 Holder::IoThread => self.counters.io_read(),
@@ -391,9 +387,9 @@ impl Connection {
                 return self.end_reading(state, Failure::Lost);
             }
             self.active.store(true, Ordering::Relaxed);
-            // A read that did not fill the buffer emptied the socket. An application thread returns with
-            // what it has.
-            if !outcome.full || (by == Holder::Producer && any) {
+            // A read that did not fill the buffer emptied the socket, but brought no more than a record of TLS. An
+            // application thread returns with what it has.
+            if (!outcome.full && self.stream.is_plain()) || (by == Holder::Producer && any) {
                 break;
             }
         }
@@ -458,6 +454,7 @@ impl Connection {
             self.drop_lease(&mut state);
         }
         self.read_turn(&mut state, Holder::IoThread);
+        self.come_back_for_input(&state);
         if hangup && state.paused && !state.dead {
             // Nobody watches for input, and the kernel would report the hang-up without end: stop listening
             // to it until there is room.
@@ -477,6 +474,7 @@ impl Connection {
         }
         if !state.paused {
             self.read_turn(&mut state, Holder::IoThread);
+            self.come_back_for_input(&state);
         }
         if state.paused {
             self.active.store(true, Ordering::Relaxed);
@@ -489,6 +487,27 @@ impl Connection {
         if std::mem::take(&mut state.paused) && state.lease.is_none() && !state.dead {
             self.watch_for(|interest| interest.readable = true);
         }
+        if !state.dead && self.stream.holds_input() {
+            self.read_turn(&mut state, Holder::IoThread);
+            self.come_back_for_input(&state);
+        }
+    }
+
+    /// Sees to it that the I/O thread reads on where the kernel has nothing to tell it of.
+    fn come_back_for_input(&self, state: &ReadState) {
+        if !state.dead && !state.paused && self.stream.holds_input() {
+            self.io.post(Command::Resume(self.key));
+        }
+    }
+
+    /// Whether the kernel can be asked to wake an application thread for what is to be read.
+    pub(crate) fn can_be_leased(&self) -> bool {
+        self.stream.is_plain()
+    }
+
+    /// Whether something that counts as written is still on its way to the kernel.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.stream.flush() == Ok(false)
     }
 
     /// Gives the right to read to an application thread that is about to wait on `holder`'s set, where the
@@ -567,7 +586,7 @@ impl Connection {
     /// Ends our direction: the peer reads what was written, then the end.
     pub(super) fn end_writing(&self) {
         // Fails only if the peer has closed.
-        let _ = shutdown(&self.fd, Shutdown::Write);
+        let _ = shutdown(&self.stream, Shutdown::Write);
     }
 
     /// Ends the connection for good, on the I/O thread: nobody writes or reads it afterwards. What the peer
@@ -585,9 +604,10 @@ impl Connection {
         drop(state);
         *lock(&self.interest) = None;
         let _ = self.io.epoll.delete(self.fd());
+        self.stream.say_goodbye();
         // The peer is to know now: a thread that leased the connection may keep the descriptor open until it
         // looks at its socket again.
-        let _ = shutdown(&self.fd, Shutdown::Both);
+        let _ = shutdown(&self.stream, Shutdown::Both);
         if unblocked {
             self.inbox.post(News::Writable(self.pipe));
         }

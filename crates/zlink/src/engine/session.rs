@@ -30,7 +30,7 @@ use crate::inproc::Names;
 use crate::monitor::{Ends, EventKind, MonitorHub};
 use crate::pipe::push_message;
 use crate::reactor::{Interest, TimerId};
-use crate::transport::{Endpoint, Target, WebAddress, finish_connect};
+use crate::transport::{Endpoint, Stream, Target, WebAddress, finish_connect};
 use zap::Question;
 
 /// How long a peer may take to close an `ipc` connection whose other direction has ended.
@@ -104,7 +104,7 @@ struct Connector {
 }
 
 struct Handshaking {
-    fd: OwnedFd,
+    stream: Stream,
     handshake: Handshake,
     /// What the descriptor is watched for.
     interest: Interest,
@@ -365,8 +365,9 @@ impl Session {
             Phase::Waiting | Phase::Resolving => return,
             Phase::Connecting(fd) => (fd.as_raw_fd(), EventKind::Closed),
             Phase::Handshaking(shaking) => {
-                let _ = thread.shared.epoll.delete(shaking.fd.as_fd());
-                (shaking.fd.as_raw_fd(), EventKind::Disconnected)
+                let _ = thread.shared.epoll.delete(shaking.stream.as_fd());
+                shaking.stream.say_goodbye();
+                (shaking.stream.as_raw_fd(), EventKind::Disconnected)
             }
             Phase::Running { connection, .. } => {
                 connection.take_down();
@@ -481,7 +482,8 @@ impl Session {
     /// Whether the session is closing and has nothing left to write.
     fn is_flushed(&self) -> bool {
         let Some(side) = &self.pipe else { return self.closing };
-        self.closing && side.out.in_flight() == 0
+        let unsent = || self.connection().is_some_and(|connection| connection.has_unsent());
+        self.closing && side.out.in_flight() == 0 && !unsent()
     }
 
     /// Ends the session: nobody will write what is left.

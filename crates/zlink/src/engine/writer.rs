@@ -4,14 +4,13 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use zlink_pipe::{Body, Buf, Entry, Position, Queue};
 use zlink_zmtp::frame::MAX_HEADER_LEN;
 
 use super::encoder::Encoder;
+use crate::transport::Stream;
 
 /// Buffers handed to the kernel in one call.
 const SLICES: usize = 64;
@@ -55,20 +54,6 @@ pub(super) struct WriteHalf {
     dead: bool,
     pub(super) writes: u64,
     pub(super) bytes: u64,
-}
-
-fn send_slices(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    loop {
-        let result = match slices {
-            [one] => send(fd, one, flags),
-            many => sendmsg(fd, many, &mut SendAncillaryBuffer::default(), flags),
-        };
-        match result {
-            Err(Errno::INTR) => {}
-            other => return other,
-        }
-    }
 }
 
 impl WriteHalf {
@@ -115,22 +100,22 @@ impl WriteHalf {
 
     /// Writes one message that is not in the pipe, straight from the caller's memory. What the kernel does
     /// not take is kept, so that the message can go out again from its start.
-    pub(super) fn write_one(&mut self, fd: BorrowedFd<'_>, body: &mut Body<'_>) -> Progress {
+    pub(super) fn write_one(&mut self, stream: &Stream, body: &mut Body<'_>) -> Progress {
         let bytes = body.as_slice();
         let mut header = [0; MAX_HEADER_LEN];
         let first = self.batch.is_empty() && !self.has_control();
         let Some(header_len) = self.encoder.header(bytes.len(), &mut header).filter(|_| first) else {
             self.batch.push_back(Entry::message(body));
-            return self.write(fd, &mut TURN_BYTES.clone());
+            return self.write(stream, &mut TURN_BYTES.clone());
         };
         let mut small = [0; MAX_HEADER_LEN + ONE_BUFFER];
         let total = header_len + bytes.len();
         let result = if bytes.len() <= ONE_BUFFER {
             small[..header_len].copy_from_slice(&header[..header_len]);
             small[header_len..total].copy_from_slice(bytes);
-            send_slices(fd, &[IoSlice::new(&small[..total])])
+            stream.send(&[IoSlice::new(&small[..total])])
         } else {
-            send_slices(fd, &[IoSlice::new(&header[..header_len]), IoSlice::new(bytes)])
+            stream.send(&[IoSlice::new(&header[..header_len]), IoSlice::new(bytes)])
         };
         self.writes += 1;
         match result {
@@ -158,34 +143,34 @@ impl WriteHalf {
     }
 
     /// Writes entries that are not in the pipe: one message in pieces.
-    pub(super) fn write_pieces(
-        &mut self,
-        fd: BorrowedFd<'_>,
-        pieces: impl Iterator<Item = Entry>,
-    ) -> Progress {
+    pub(super) fn write_pieces(&mut self, stream: &Stream, pieces: impl Iterator<Item = Entry>) -> Progress {
         self.batch.extend(pieces);
-        self.write(fd, &mut TURN_BYTES.clone())
+        self.write(stream, &mut TURN_BYTES.clone())
     }
 
     /// Writes what has been taken, until all is written, the kernel takes no more, or `budget` is used up.
-    pub(super) fn write(&mut self, fd: BorrowedFd<'_>, budget: &mut usize) -> Progress {
+    pub(super) fn write(&mut self, stream: &Stream, budget: &mut usize) -> Progress {
         let as_is = self.encoder.is_as_is();
         loop {
             // Between two entries is between two frames: commands may go there.
             let control = as_is && self.has_control() && (self.offset == 0 || self.control_at > 0);
             let done = if as_is { !control && self.batch.is_empty() } else { !self.encode() };
             if done {
-                return Progress::Done;
+                return match stream.flush() {
+                    Ok(true) => Progress::Done,
+                    Ok(false) => Progress::WouldBlock,
+                    Err(_) => Progress::Failed,
+                };
             }
             if *budget == 0 {
                 return Progress::Budget;
             }
             let written = if control {
-                send_slices(fd, &[IoSlice::new(&self.control[self.control_at..])])
+                stream.send(&[IoSlice::new(&self.control[self.control_at..])])
             } else if as_is {
-                self.write_batch(fd)
+                self.write_batch(stream)
             } else {
-                send_slices(fd, &[IoSlice::new(self.encoder.unwritten())])
+                stream.send(&[IoSlice::new(self.encoder.unwritten())])
             };
             self.writes += 1;
             let n = match written {
@@ -225,7 +210,7 @@ impl WriteHalf {
         true
     }
 
-    fn write_batch(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+    fn write_batch(&self, stream: &Stream) -> Result<usize, Errno> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let (mut used, mut offset) = (0, self.offset);
         for entry in &self.batch {
@@ -240,7 +225,7 @@ impl WriteHalf {
             }
             offset = 0;
         }
-        send_slices(fd, &slices[..used])
+        stream.send(&slices[..used])
     }
 
     /// Counts `n` more bytes as written.

@@ -82,11 +82,16 @@ pub(crate) fn get(
 }
 
 fn row_for(id: i32, socket_type: SocketType) -> Result<&'static OptionRow, OptionError> {
-    let row = lookup(id).ok_or(OptionError::Unknown { id })?;
+    let row = lookup(id).filter(|_| is_built_in(id)).ok_or(OptionError::Unknown { id })?;
     if !row.accepts(socket_type) {
         return Err(OptionError::WrongSocketType { name: row.name, socket_type });
     }
     Ok(row)
+}
+
+/// Whether what the option is about is in this build.
+fn is_built_in(id: i32) -> bool {
+    cfg!(feature = "wss") || !(id::WSS_KEY_PEM..=id::WSS_TRUST_SYSTEM).contains(&id)
 }
 
 impl SocketOptions {

@@ -446,6 +446,36 @@ stored {
         INVERT_MATCHING = 74; invert_matching: flag(Any) = false; on []; AtOnce rw;
         "whether matching is inverted", "boolean"; flag(set_invert_matching, invert_matching);
     }
+    // ---- TLS
+    /// In PEM, for `wss` endpoints to be bound. It must belong to the certificate.
+    {
+        WSS_KEY_PEM = 103; wss_key: bytes(0, usize::MAX) = "none"; on []; LaterEndpoints wo;
+        "the private key of a TLS server", "PEM"; bytes_set(set_wss_key_pem);
+    }
+    /// In PEM, for `wss` endpoints to be bound: the server's own certificate first, then those between it and one
+    /// that clients trust.
+    {
+        WSS_CERT_PEM = 104; wss_certificate: bytes(0, usize::MAX) = "none"; on []; LaterEndpoints wo;
+        "the certificate of a TLS server", "PEM"; bytes_set(set_wss_cert_pem);
+    }
+    /// In PEM, for `wss` endpoints to be connected to: one or more certificates. A server is accepted if its
+    /// certificate is among them, or signed by way of one of them.
+    {
+        WSS_TRUST_PEM = 105; wss_trust: bytes(0, usize::MAX) = "none"; on []; LaterEndpoints wo;
+        "the certificates that a TLS client trusts", "PEM"; bytes_set(set_wss_trust_pem);
+    }
+    /// For `wss` endpoints to be connected to: the name to ask for, and which the server's certificate has to be for.
+    /// Empty: any certificate that is trusted will do, whoever it is for.
+    {
+        WSS_HOSTNAME = 106; wss_hostname: bytes(0, usize::MAX) = "none"; on []; LaterEndpoints wo;
+        "the name of the server that a TLS client expects", "name"; bytes_set(set_wss_hostname);
+    }
+    /// For `wss` endpoints to be connected to. A client that trusts neither these nor any of its own refuses every
+    /// server.
+    {
+        WSS_TRUST_SYSTEM = 107; wss_trust_system: flag(Strict) = false; on []; LaterEndpoints wo;
+        "whether a TLS client trusts the system's certificates", "boolean"; flag_set(set_wss_trust_system);
+    }
 }
 other {
     /// Messages that begin with these bytes are received; none matches all. Counted: as many unsubscribes undo it.

@@ -222,7 +222,7 @@ impl Core {
         self.direct.stale = false;
         let mut connections = Vec::new();
         for (index, pipe) in self.pipes.iter_mut() {
-            if let Some(connection) = pipe.connection() {
+            if let Some(connection) = pipe.connection().filter(|connection| connection.can_be_leased()) {
                 connections.push((index, connection));
             }
         }

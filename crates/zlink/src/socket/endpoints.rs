@@ -11,6 +11,8 @@ use zlink_zmtp::handshake::DEFAULT_MAX_COMMAND_SIZE;
 use zlink_zmtp::{HandshakeConfig, SocketType};
 
 use super::direct::is_enabled;
+#[cfg(feature = "wss")]
+use super::tls::tls_role;
 use super::{Core, Socket, linger_time};
 use crate::attach::{Attachment, Link, Marks};
 use crate::engine::{
@@ -27,6 +29,12 @@ use crate::transport::{AcceptFilter, DatagramSocket, Endpoint, Listener, Transpo
 /// `ZMQ_NOTIFY_CONNECT` and `ZMQ_NOTIFY_DISCONNECT`.
 const NOTIFY_CONNECT: i32 = 1;
 const NOTIFY_DISCONNECT: i32 = 2;
+
+/// Without TLS there are no `wss` endpoints.
+#[cfg(not(feature = "wss"))]
+fn tls_role(_: &Endpoint, _: &SocketOptions, _: bool) -> Result<Option<crate::transport::TlsRole>> {
+    Ok(None)
+}
 
 /// Something bound or connected.
 pub(super) struct Record {
@@ -123,7 +131,7 @@ impl Socket {
             }
             Endpoint::Tcp(_) | Endpoint::Ipc(_) => {
                 let io = self.context.choose_io_thread(core.options.affinity)?;
-                let config = self.engine_config(&core.options);
+                let config = self.config_for(&parsed, &core.options, true)?;
                 let listener = Listener::bind(&parsed, &config.transport).map_err(|error| {
                     self.monitor.emit(EventKind::BindFailed, error.errno() as u32, &Ends::bound(endpoint));
                     Error::from(error)
@@ -231,7 +239,7 @@ impl Socket {
 
     fn connect_remote(&self, core: &mut Core, endpoint: Endpoint) -> Result<RecordKind> {
         let io = self.context.choose_io_thread(core.options.affinity)?;
-        let config = self.engine_config(&core.options);
+        let config = self.config_for(&endpoint, &core.options, false)?;
         let handle = SessionHandle::new(Arc::clone(&io));
         let id = EndpointId::new();
         let side = (!config.immediate).then(|| PipeSide {
@@ -475,6 +483,11 @@ impl Socket {
         self.socket_type == SocketType::Stream || options.router_raw
     }
 
+    /// What an endpoint of bytes needs of the options, with TLS if it is a `wss` one.
+    fn config_for(&self, endpoint: &Endpoint, options: &SocketOptions, bind: bool) -> Result<EngineConfig> {
+        Ok(EngineConfig { tls: tls_role(endpoint, options, bind)?, ..self.engine_config(options) })
+    }
+
     fn engine_config(&self, options: &SocketOptions) -> EngineConfig {
         let millis = |value: i32| Duration::from_millis(u64::try_from(value).unwrap_or(0));
         let some_millis = |value: i32| (value > 0).then(|| millis(value));
@@ -524,6 +537,7 @@ impl Socket {
                     pids: options.ipc_filter_pid.clone(),
                 }),
             },
+            tls: None,
             handshake: HandshakeConfig {
                 socket_type: self.socket_type,
                 routing_id: options.routing_id.clone(),

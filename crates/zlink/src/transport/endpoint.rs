@@ -113,6 +113,9 @@ impl Endpoint {
         match transport {
             "tcp" => TcpEndpoint::parse(address, side).map(Endpoint::Tcp).map_err(malformed),
             "ws" => TcpEndpoint::parse_web(address, false, side).map(Endpoint::Tcp).map_err(malformed),
+            "wss" if cfg!(feature = "wss") => {
+                TcpEndpoint::parse_web(address, true, side).map(Endpoint::Tcp).map_err(malformed)
+            }
             "ipc" => match IpcName::parse(address, side).map_err(malformed)? {
                 name if address.len() > MAX_IPC_NAME && name != IpcName::Wildcard => {
                     Err(EndpointError::PathTooLong { length: address.len(), max: MAX_IPC_NAME })

@@ -22,9 +22,12 @@ mod interface;
 mod ipc;
 mod listener;
 mod resolver;
+mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "wss")]
+mod tls;
 mod udp;
 mod web;
 
@@ -39,5 +42,13 @@ pub use error::EndpointError;
 pub(crate) use error::{AcceptError, TransportError, errno_of};
 pub(crate) use listener::{Accepted, Listener};
 pub(crate) use resolver::Resolver;
+pub(crate) use stream::Stream;
+#[cfg(feature = "wss")]
+pub(crate) use tls::{TlsError, TlsOptions, TlsRole};
 pub(crate) use udp::{DatagramSocket, parse_peer, peer_text};
 pub(crate) use web::WebAddress;
+
+/// Nothing: this build has no TLS.
+#[cfg(not(feature = "wss"))]
+#[derive(Clone, Debug)]
+pub(crate) enum TlsRole {}

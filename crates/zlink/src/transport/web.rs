@@ -40,6 +40,12 @@ impl WebAddress {
         if self.secure { "wss" } else { "ws" }
     }
 
+    /// Whether TLS lies beneath.
+    #[cfg(feature = "wss")]
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// The `Host` to ask for: with the port, unless it is the scheme's own.
     pub(crate) fn host(&self) -> &str {
         &self.host

@@ -1,12 +1,13 @@
 //! The handshake, and what comes of it: the connection and its pipe.
 
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 use zlink_pipe::{Body, Entry, Queue};
 use zlink_zmtp::handshake::FailureKind;
 use zlink_zmtp::zap::USER_ID;
@@ -25,7 +26,7 @@ use crate::inbox::News;
 use crate::monitor::EventKind;
 use crate::pipe::push_message;
 use crate::reactor::Interest;
-use crate::transport::peer_names;
+use crate::transport::{Stream, peer_names};
 
 impl Session {
     /// The transport's connection stands: starts on the handshake, if there is to be one.
@@ -43,22 +44,25 @@ impl Session {
         {
             return self.connection_lost(thread);
         }
+        let Ok(stream) = Stream::new(fd, self.port.config.tls.as_ref()) else {
+            return self.connection_lost(thread);
+        };
         if self.port.config.raw {
-            let address = peer_names(fd.as_fd()).peer_address;
+            let address = peer_names(stream.as_fd()).peer_address;
             let terms = Terms {
                 encoder: Encoder::raw(),
                 framing: Framing::Raw,
-                info: peer_info(&[], &[], &[], &address, fd.as_raw_fd()),
+                info: peer_info(&[], &[], &[], &address, stream.as_raw_fd()),
                 heartbeats: false,
                 subscribe: false,
             };
-            return self.run(fd, terms, &[], thread);
+            return self.run(stream, terms, &[], thread);
         }
         if let Some(timeout) = self.port.config.handshake_timeout {
             self.set_timer(timeout, thread);
         }
         self.phase = Phase::Handshaking(Box::new(Handshaking {
-            fd,
+            stream,
             handshake,
             interest: Interest::READ,
             held: Zeroizing::default(),
@@ -86,12 +90,12 @@ impl Session {
         let Phase::Handshaking(shaking) = &mut self.phase else { return Ok(()) };
         let Some(request) = shaking.handshake.zap_request() else { return Ok(()) };
         let config = &self.port.config;
-        let address = peer_names(shaking.fd.as_fd()).peer_address;
+        let address = peer_names(shaking.stream.as_fd()).peer_address;
         let frames = request.frames(&config.zap_domain, address.as_bytes(), &config.handshake.routing_id);
         shaking.question = Question::ask(&self.port.names, &frames, &thread.shared, self.handle.key);
         if shaking.question.is_none() {
             shaking.handshake.zap_unavailable()?;
-            shaking.take_held()?;
+            shaking.go_on()?;
         }
         Ok(())
     }
@@ -106,11 +110,9 @@ impl Session {
             // again and find no handler, which may let it in.
             Answer::Gone => return true,
             Answer::Reply(Err(error)) => Err(ShakeError::Protocol(error.into())),
-            Answer::Reply(Ok(reply)) => shaking
-                .handshake
-                .zap_reply(reply)
-                .map_err(ShakeError::from)
-                .and_then(|()| shaking.take_held()),
+            Answer::Reply(Ok(reply)) => {
+                shaking.handshake.zap_reply(reply).map_err(ShakeError::from).and_then(|()| shaking.go_on())
+            }
         };
         self.go_on(outcome, thread)
     }
@@ -119,12 +121,11 @@ impl Session {
     fn go_on(&mut self, mut outcome: Result<(), ShakeError>, thread: &mut Thread) -> bool {
         let Phase::Handshaking(shaking) = &mut self.phase else { return true };
         let reads = shaking.reads();
-        let Handshaking { fd, handshake, interest, .. } = &mut **shaking;
+        let Handshaking { stream, handshake, interest, .. } = &mut **shaking;
         // Even after a failure: the last words may tell the peer why.
         while !handshake.output().is_empty() {
-            match send(&*fd, handshake.output(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            match stream.send(&[IoSlice::new(handshake.output())]) {
                 Ok(n) => handshake.advance_output(n),
-                Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
                 Err(errno) => {
                     outcome = outcome.and(Err(ShakeError::Os(errno)));
@@ -132,6 +133,13 @@ impl Session {
                 }
             }
         }
+        let flushed = stream.flush().unwrap_or_else(|errno| {
+            // Of several failures, the first.
+            if outcome.is_ok() {
+                outcome = Err(ShakeError::Os(errno));
+            }
+            false
+        });
         if let Err(error) = outcome {
             self.report_failed_handshake(&error);
             if matches!(error, ShakeError::Protocol(HandshakeError::PeerError(_))) {
@@ -141,14 +149,14 @@ impl Session {
             }
             return self.drop_connection(thread);
         }
-        let blocked = !handshake.output().is_empty();
+        let blocked = !handshake.output().is_empty() || !flushed;
         if handshake.peer().is_some() && !blocked {
             return self.establish(thread);
         }
         let wanted = Interest { readable: reads, writable: blocked };
         if *interest != wanted {
             *interest = wanted;
-            let _ = thread.shared.epoll.modify(fd.as_fd(), self.handle.key, wanted);
+            let _ = thread.shared.epoll.modify(stream.as_fd(), self.handle.key, wanted);
         }
         true
     }
@@ -175,28 +183,34 @@ impl Session {
         let Phase::Handshaking(shaking) = std::mem::replace(&mut self.phase, Phase::Waiting) else {
             return true;
         };
-        let Handshaking { fd, handshake, interest, held: rest, .. } = *shaking;
+        let Handshaking { stream, handshake, interest, held: rest, .. } = *shaking;
         if interest != Interest::READ {
-            let _ = thread.shared.epoll.modify(fd.as_fd(), self.handle.key, Interest::READ);
+            let _ = thread.shared.epoll.modify(stream.as_fd(), self.handle.key, Interest::READ);
         }
         let Some(peer) = handshake.into_peer() else { return false };
         let ours = self.port.config.socket_type;
-        let address = peer_names(fd.as_fd()).peer_address;
+        let address = peer_names(stream.as_fd()).peer_address;
         // A 1.0 subscriber does not say what it wants: it filters for itself.
         let publisher = matches!(ours, SocketType::Pub | SocketType::Xpub);
         let terms = Terms {
             encoder: Encoder::for_peer(&peer, ours),
             framing: peer.framing.into(),
-            info: peer_info(&peer.routing_id, &peer.zap_properties, &peer.metadata, &address, fd.as_raw_fd()),
+            info: peer_info(
+                &peer.routing_id,
+                &peer.zap_properties,
+                &peer.metadata,
+                &address,
+                stream.as_raw_fd(),
+            ),
             heartbeats: peer.heartbeats,
             subscribe: publisher && peer.version == (1, 0) && peer.socket_type.is_none(),
         };
         self.port.monitor.emit(EventKind::HandshakeSucceeded, 0, &self.ends);
-        self.run(fd, terms, &rest, thread)
+        self.run(stream, terms, &rest, thread)
     }
 
     /// Makes the connection and, unless it is there, the pipe. `rest` was read behind the handshake.
-    fn run(&mut self, fd: OwnedFd, terms: Terms, rest: &[u8], thread: &mut Thread) -> bool {
+    fn run(&mut self, stream: Stream, terms: Terms, rest: &[u8], thread: &mut Thread) -> bool {
         let Terms { encoder, framing, info, heartbeats, subscribe } = terms;
         let config = &self.port.config;
         let side = self.pipe.clone().unwrap_or_else(|| PipeSide {
@@ -205,7 +219,7 @@ impl Session {
             inward: Arc::new(Queue::new(config.inward)),
         });
         let parts = Parts {
-            fd,
+            stream,
             key: self.handle.key,
             io: Arc::clone(&thread.shared),
             out: Arc::clone(&side.out),
@@ -266,6 +280,8 @@ impl Session {
         }
         self.ever_connected = true;
         self.schedule_heartbeat(thread);
+        // Traffic that came with the end of the handshake and is not in the kernel any more.
+        connection.resume();
         self.write_with_token(thread)
     }
 }
@@ -279,14 +295,32 @@ impl Handshaking {
 
     /// Reads what has come, once, and lets the handshake take it.
     fn read(&mut self) -> Result<(), ShakeError> {
-        let mut buffer = Zeroizing::new([0; 2048]);
-        match recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT) {
-            Ok((_, 0)) => return Err(ShakeError::Os(Errno::PIPE)),
-            Ok((_, n)) => self.held.extend_from_slice(&buffer[..n]),
+        self.receive()?;
+        self.go_on()
+    }
+
+    fn receive(&mut self) -> Result<(), ShakeError> {
+        let mut buffer = [const { MaybeUninit::uninit() }; 2048];
+        match self.stream.recv(&mut buffer) {
+            Ok([]) => return Err(ShakeError::Os(Errno::PIPE)),
+            Ok(bytes) => {
+                self.held.extend_from_slice(bytes);
+                bytes.zeroize();
+            }
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => return Err(ShakeError::Os(errno)),
         }
-        self.take_held()
+        Ok(())
+    }
+
+    /// Lets the handshake take what is there, also of what the kernel does not tell of any more.
+    fn go_on(&mut self) -> Result<(), ShakeError> {
+        self.take_held()?;
+        while self.reads() && self.stream.holds_input() {
+            self.receive()?;
+            self.take_held()?;
+        }
+        Ok(())
     }
 
     /// Lets the handshake take what is its own of what was received.
