@@ -6,7 +6,6 @@
 
 mod expectations;
 mod library;
-mod process;
 mod programs;
 mod report;
 mod unity;
@@ -21,10 +20,11 @@ use clap::Args;
 
 use expectations::{Ending, Expectations};
 use library::Library;
-use process::{Job, Network};
 use programs::Builder;
 use report::{Finding, conclude, say};
 
+use crate::process::{self, Job, Network};
+use crate::sanitizer::Sanitizer;
 use crate::workspace::{target_dir, workspace};
 
 /// Runs libzmq's own test programs over zlink's libzmq.so, and compares the result with the list of programs that
@@ -49,6 +49,9 @@ pub(super) struct Options {
     /// Build our library optimised.
     #[arg(long)]
     release: bool,
+    /// Build our library with a sanitizer of the compiler's, and count what it finds as a failure.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["reference", "library"])]
+    sanitizer: Option<Sanitizer>,
     /// Compile with the draft interface (the default).
     #[arg(long, overrides_with = "stable")]
     drafts: bool,
@@ -111,6 +114,7 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
                     program,
                     folder: output.join("run").join(library.name).join(name),
                     library: &library.folder,
+                    settings: &library.settings,
                     corpora: corpora.as_deref(),
                     network,
                     limit: Duration::from_secs(options.timeout),

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::workspace::{Built, build, target_dir, workspace};
+use crate::workspace::{Recipe, build, target_dir, workspace};
 
 /// The file of the shared object; libtool's number for libzmq 4.3.5, which is not its version.
 const SHARED: &str = "libzmq.so.5.2.5";
@@ -70,27 +70,44 @@ pub(super) fn run(options: &Options) -> Result<(), String> {
         Some(folder) => folder.join(prefix.strip_prefix("/").unwrap_or(&prefix)),
         None => prefix.clone(),
     };
-    let built = build(!options.dev, true)?;
+    let built = build(Recipe { release: !options.dev, drafts: true, sanitizer: None })?;
     let archive = self_contained(&built.archive)?;
-    let files = Built { shared: built.shared, archive };
+    let files = Files { shared: &built.shared, archive: Some(&archive), headers: &workspace().join(HEADERS) };
     lay_out(&files, &prefix, &root, &options.libdir)
-        .map_err(|(path, error)| format!("{}: {error}", path.display()))
+}
+
+/// Where our headers are, in the workspace.
+pub(super) const HEADERS: &str = "crates/libzmq/include";
+
+/// What a library consists of.
+pub(super) struct Files<'a> {
+    pub(super) shared: &'a Path,
+    pub(super) archive: Option<&'a Path>,
+    /// The folder with the headers.
+    pub(super) headers: &'a Path,
+}
+
+/// Puts a library under `root`, described as being under `prefix`.
+pub(super) fn lay_out(files: &Files, prefix: &Path, root: &Path, libdir: &str) -> Result<(), String> {
+    try_lay_out(files, prefix, root, libdir).map_err(|(path, error)| format!("{}: {error}", path.display()))
 }
 
 type Failure = (PathBuf, io::Error);
 
-fn lay_out(files: &Built, prefix: &Path, root: &Path, libdir: &str) -> Result<(), Failure> {
+fn try_lay_out(files: &Files, prefix: &Path, root: &Path, libdir: &str) -> Result<(), Failure> {
     let library = root.join(libdir);
-    put(&library.join(SHARED), &read(&files.shared)?)?;
+    put(&library.join(SHARED), &read(files.shared)?)?;
     for name in [SONAME, DEVELOPMENT] {
         let link = library.join(name);
         replace(&link, |new| symlink(SHARED, new))?;
     }
-    put(&library.join(ARCHIVE), &read(&files.archive)?)?;
+    if let Some(archive) = files.archive {
+        put(&library.join(ARCHIVE), &read(archive)?)?;
+    }
 
-    let headers = workspace().join("crates/libzmq/include");
-    for entry in fs::read_dir(&headers).map_err(|error| (headers.clone(), error))? {
-        let entry = entry.map_err(|error| (headers.clone(), error))?;
+    let headers = files.headers;
+    for entry in fs::read_dir(headers).map_err(|error| (headers.to_path_buf(), error))? {
+        let entry = entry.map_err(|error| (headers.to_path_buf(), error))?;
         put(&root.join("include").join(entry.file_name()), &read(&entry.path())?)?;
     }
 

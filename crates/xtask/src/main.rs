@@ -4,6 +4,9 @@
 
 mod conformance;
 mod install;
+mod process;
+mod programs;
+mod sanitizer;
 mod workspace;
 
 use std::process::ExitCode;
@@ -22,12 +25,14 @@ struct Cli {
 enum Command {
     Conformance(conformance::Options),
     Install(install::Options),
+    Programs(programs::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Conformance(options) => conformance::run(&options),
         Command::Install(options) => install::run(&options).map(|()| true),
+        Command::Programs(options) => programs::run(&options),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -4,6 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::sanitizer::Sanitizer;
+
 /// The root of the workspace this program was built from.
 pub(super) fn workspace() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -23,17 +25,30 @@ pub(super) struct Built {
     pub(super) archive: PathBuf,
 }
 
-/// Builds our library. `release`: optimised. `drafts`: so that `zmq_has` says that libzmq's drafts are there.
-pub(super) fn build(release: bool, drafts: bool) -> Result<Built, String> {
+/// How to build our library.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recipe {
+    /// Optimised.
+    pub(super) release: bool,
+    /// So that `zmq_has` says that libzmq's drafts are there.
+    pub(super) drafts: bool,
+    pub(super) sanitizer: Option<Sanitizer>,
+}
+
+/// Builds our library.
+pub(super) fn build(recipe: Recipe) -> Result<Built, String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--package", "zlink-capi", "--message-format=json-render-diagnostics"]);
     command.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
-    command.arg("--target-dir").arg(target_dir());
-    if release {
+    match recipe.sanitizer {
+        None => command.arg("--target-dir").arg(target_dir()),
+        Some(sanitizer) => sanitizer.instrument(&mut command),
+    };
+    if recipe.release {
         command.arg("--release");
     }
-    if !drafts {
+    if !recipe.drafts {
         command.arg("--no-default-features");
     }
     let output = command

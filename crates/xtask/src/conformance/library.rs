@@ -1,12 +1,13 @@
 //! The library under test: built, found, and asked what it can do.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Options;
-use crate::workspace::build;
+use crate::workspace::{Recipe, build};
 
 /// A library, in a folder that holds it under the name programs look for.
 pub(super) struct Library {
@@ -16,6 +17,10 @@ pub(super) struct Library {
     pub(super) file: PathBuf,
     /// The folder with `libzmq.so.5`.
     pub(super) folder: PathBuf,
+    /// What a program that uses the library is linked with besides.
+    pub(super) runtime: Vec<OsString>,
+    /// For the environment of such a program.
+    pub(super) settings: Vec<(&'static str, OsString)>,
 }
 
 impl Library {
@@ -26,12 +31,18 @@ impl Library {
         } else if options.reference {
             ("libzmq", libzmq_reference::shared_object().to_owned())
         } else {
-            ("zlink", build(options.release, !options.stable)?.shared)
+            let recipe =
+                Recipe { release: options.release, drafts: !options.stable, sanitizer: options.sanitizer };
+            ("zlink", build(recipe)?.shared)
         };
         let file = file.canonicalize().map_err(|error| format!("{}: {error}", file.display()))?;
         let folder = output.join("library").join(name);
         link(&file, &folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        Ok(Self { name, file, folder })
+        let (runtime, settings) = match options.sanitizer {
+            None => (Vec::new(), Vec::new()),
+            Some(sanitizer) => (sanitizer.runtime()?, sanitizer.settings()),
+        };
+        Ok(Self { name, file, folder, runtime, settings })
     }
 
     pub(super) fn is_ours(&self) -> bool {
@@ -46,7 +57,8 @@ impl Library {
             int main(int c, char **v) { return c == 2 && zmq_has(v[1]) ? 0 : 9; }\n";
         fs::write(&source, text).map_err(|error| format!("{}: {error}", source.display()))?;
         let mut compiler = Command::new(super::programs::c_compiler());
-        compiler.arg(&source).arg("-o").arg(&program).arg("-L").arg(&self.folder).arg("-l:libzmq.so.5");
+        compiler.arg(&source).arg("-o").arg(&program).args(&self.runtime);
+        compiler.arg("-L").arg(&self.folder).arg("-l:libzmq.so.5");
         let status = compiler.status().map_err(|error| format!("cannot start the C compiler: {error}"))?;
         if !status.success() {
             return Err(format!("{} cannot be linked", self.file.display()));

@@ -103,6 +103,8 @@ pub(super) struct Builder {
     /// Objects and programs made with these flags.
     folder: PathBuf,
     library: PathBuf,
+    /// What the programs are linked with for the library's sake.
+    runtime: Vec<OsString>,
     /// Flags of the compiler, in the order it gets them.
     flags: Vec<OsString>,
     /// Flags to compile and link with libsodium, or why there are none.
@@ -152,12 +154,24 @@ impl Builder {
         flags.push("-I".into());
         flags.push(tree.join("unity").into());
 
+        if !library.runtime.is_empty() {
+            variant.push_str("-sanitized");
+        }
         let folder = output.join(variant);
         fs::create_dir_all(folder.join("objects"))
             .map_err(|error| format!("{}: {error}", folder.display()))?;
         let sodium = find_sodium();
         let common = common_key(&tree, &flags).map_err(|error| format!("{}: {error}", tree.display()))?;
-        Ok(Self { tree, folder, library: library.folder.clone(), flags, sodium, missing, common })
+        Ok(Self {
+            tree,
+            folder,
+            library: library.folder.clone(),
+            runtime: library.runtime.clone(),
+            flags,
+            sodium,
+            missing,
+            common,
+        })
     }
 
     /// Why a program cannot be built here, if so. It then counts as skipped.
@@ -196,7 +210,7 @@ impl Builder {
         }
         made(&program, key.finish(), || {
             let mut linker = Command::new(cpp_compiler());
-            linker.args(["-pthread", "-o"]).arg(&program).args(&objects);
+            linker.args(["-pthread", "-o"]).arg(&program).args(&objects).args(&self.runtime);
             linker.arg("-L").arg(&self.library).arg("-l:libzmq.so.5").args(&libraries);
             linker
         })?;

@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use super::expectations::{Ending, Expectations};
-use super::process::{End, Outcome};
 use super::unity::{self, Report, Verdict};
+use crate::process::{End, Outcome};
 
 /// The exit code of a program that does not find what it needs.
 const SKIPPED: i32 = 77;

@@ -1,5 +1,6 @@
 //! Runs one program: in a process group and, where allowed, a network of its own, for at most a given time.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -70,7 +71,8 @@ impl Network {
             .unwrap_or(Network::Shared)
     }
 
-    fn command(self, program: &Path) -> Command {
+    /// A command that starts `program` in this network.
+    pub(super) fn command(self, program: &Path) -> Command {
         let unshare: &[&str] = match self {
             Network::Own => &["--net"],
             Network::OwnAsUser => &["--net", "--map-root-user"],
@@ -94,6 +96,8 @@ pub(super) struct Job<'a> {
     pub(super) folder: PathBuf,
     /// The folder with the library to run over.
     pub(super) library: &'a Path,
+    /// For the environment.
+    pub(super) settings: &'a [(&'static str, OsString)],
     /// The folder with the inputs of the fuzzers.
     pub(super) corpora: Option<&'a Path>,
     pub(super) network: Network,
@@ -111,21 +115,23 @@ impl Job<'_> {
             // Where the fuzzers look for them, seen from their working folder.
             std::os::unix::fs::symlink(corpora, self.folder.join("tests/libzmq-fuzz-corpora"))?;
         }
-        let log = self.folder.with_extension("log");
-        let out = File::create(&log)?;
         let mut command = self.network.command(self.program);
-        command
-            .current_dir(&self.folder)
-            .env("LD_LIBRARY_PATH", self.library)
-            .stdin(Stdio::null())
-            .stderr(out.try_clone()?)
-            .stdout(out);
-        let start = Instant::now();
-        let end = run_in_group(&mut command, self.limit)?;
-        let took = start.elapsed();
-        let output = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
-        Ok(Outcome { end, output, took })
+        command.current_dir(&self.folder).env("LD_LIBRARY_PATH", self.library);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        run_logged(&mut command, &self.folder.with_extension("log"), self.limit)
     }
+}
+
+/// Runs a command to its end or to its time limit, with all it prints in the file `log`. Nothing it has started is left
+/// behind.
+pub(super) fn run_logged(command: &mut Command, log: &Path, limit: Duration) -> io::Result<Outcome> {
+    let out = File::create(log)?;
+    command.stdin(Stdio::null()).stderr(out.try_clone()?).stdout(out);
+    let start = Instant::now();
+    let end = run_in_group(command, limit)?;
+    let took = start.elapsed();
+    let output = String::from_utf8_lossy(&fs::read(log)?).into_owned();
+    Ok(Outcome { end, output, took })
 }
 
 /// Runs a command in a process group of its own and kills all of the group when the command or the time is over.
@@ -218,6 +224,7 @@ mod tests {
             program: &program,
             folder: folder.join("run"),
             library: Path::new("/library"),
+            settings: &[],
             corpora: Some(&folder),
             network: Network::Shared,
             limit: NEVER,
