@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use zlink_pipe::{Body, Entry, Holder, Queue, Staging};
 use zlink_zmtp::command;
+use zlink_zmtp::curve::CurveError;
 use zlink_zmtp::frame::{FrameError, MAX_HEADER_LEN, encode_header};
 
 use super::framing::CLOSE;
@@ -40,6 +41,8 @@ pub(super) enum Failure {
     Protocol,
     /// The peer sent a message longer than `ZMQ_MAXMSGSIZE`.
     TooLarge,
+    /// A frame of the peer's could not be opened.
+    Curve(CurveError),
     /// The peer was silent for too long.
     HeartbeatTimeout,
 }
@@ -50,6 +53,7 @@ impl From<&DecodeError> for Failure {
             DecodeError::Frame(FrameError::TooLarge { .. }) => Failure::TooLarge,
             DecodeError::Frame(_) | DecodeError::Command => Failure::Protocol,
             DecodeError::Closed => Failure::Lost,
+            DecodeError::Curve(error) => Failure::Curve(*error),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! A frame passes through layers, each with a choice of its own:
 //!
 //! 1. announcements: what a message that subscribes or joins is to this peer, a message or a command;
-//! 2. the [framing](super::framing): how the frame is delimited.
+//! 2. the sealer, if the mechanism has one: the frame goes into a box;
+//! 3. the [framing](super::framing): how the frame is delimited.
 //!
 //! An entry is encoded once, in the order in which it goes out, and so is a command between entries: a layer may
 //! count its frames. Should the connection break, the entries themselves go out again on the next.
@@ -11,6 +12,7 @@
 use std::collections::VecDeque;
 
 use zlink_pipe::Entry;
+use zlink_zmtp::curve::{OVERHEAD, Sealer};
 use zlink_zmtp::frame::{MAX_HEADER_LEN, decode_header, encode_header, header_len};
 use zlink_zmtp::zws::mask::Keys;
 use zlink_zmtp::{Peer, SocketType, command};
@@ -60,6 +62,7 @@ struct Mark {
 
 pub(super) struct Encoder {
     announcements: Announcements,
+    sealer: Option<Box<Sealer>>,
     framing: Framing,
     /// For what a WebSocket client masks.
     keys: Keys,
@@ -73,14 +76,14 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// For a peer with which a handshake was made.
-    pub(super) fn for_peer(peer: &Peer, ours: SocketType) -> Self {
+    /// For a peer with which a handshake was made, which gave a `sealer` if the mechanism has such.
+    pub(super) fn for_peer(peer: &Peer, ours: SocketType, sealer: Option<Sealer>) -> Self {
         let announcements = match ours {
             SocketType::Sub | SocketType::Xsub if peer.subscribe_commands => Announcements::Subscriptions,
             SocketType::Dish => Announcements::Groups,
             _ => Announcements::Messages,
         };
-        Encoder::new(announcements, peer.framing.into())
+        Encoder { sealer: sealer.map(Box::new), ..Encoder::new(announcements, peer.framing.into()) }
     }
 
     /// For a peer that is no ZeroMQ socket: it gets the bodies.
@@ -96,13 +99,13 @@ impl Encoder {
 
     fn new(announcements: Announcements, framing: Framing) -> Self {
         let (keys, bytes, marks) = (Keys::new(), Vec::new(), VecDeque::new());
-        Encoder { announcements, framing, keys, bytes, written: 0, marks, source_written: 0 }
+        Encoder { announcements, sealer: None, framing, keys, bytes, written: 0, marks, source_written: 0 }
     }
 
     /// Whether the pipe's entries are what goes on the wire: the encoder is not needed.
     #[inline]
     pub(super) fn is_as_is(&self) -> bool {
-        self.framing == Framing::V2 && self.announcements == Announcements::Messages
+        self.framing == Framing::V2 && self.announcements == Announcements::Messages && self.sealer.is_none()
     }
 
     /// Writes the header of a message of one part with a body of `len` bytes, and returns the header's length; `None`
@@ -110,7 +113,7 @@ impl Encoder {
     #[inline]
     pub(super) fn header(&self, len: usize, out: &mut [u8; MAX_HEADER_LEN]) -> Option<usize> {
         match self.framing {
-            _ if self.announcements != Announcements::Messages => None,
+            _ if self.announcements != Announcements::Messages || self.sealer.is_some() => None,
             Framing::V2 => Some(encode_header(false, false, len as u64, out)),
             Framing::Raw => Some(0),
             Framing::V1 | Framing::WebSocket { .. } => None,
@@ -162,12 +165,25 @@ impl Encoder {
     fn encode_frame(&mut self, frame: Outgoing<'_>) {
         let message = !frame.more && !frame.command;
         match message.then(|| self.announcements.command(frame.body)).flatten() {
-            Some(body) => {
-                let command = Outgoing { more: false, command: true, body: &body };
-                self.framing.write(command, &mut self.keys, &mut self.bytes)
-            }
-            None => self.framing.write(frame, &mut self.keys, &mut self.bytes),
+            Some(body) => self.write_frame(Outgoing { more: false, command: true, body: &body }),
+            None => self.write_frame(frame),
         }
+    }
+
+    fn write_frame(&mut self, frame: Outgoing<'_>) {
+        let sealer = self.sealer.as_mut().filter(|_| !self.framing.is_own(frame));
+        let Some(sealer) = sealer else { return self.framing.write(frame, &mut self.keys, &mut self.bytes) };
+        // What is inside is told inside. As with libzmq, it goes as a message, not as a command.
+        if self.framing == Framing::V2 {
+            let mut header = [0; MAX_HEADER_LEN];
+            let n = encode_header(false, false, (frame.body.len() + OVERHEAD) as u64, &mut header);
+            self.bytes.extend_from_slice(&header[..n]);
+            return sealer.seal(frame.more, frame.command, frame.body, &mut self.bytes);
+        }
+        let mut sealed = Vec::new();
+        sealer.seal(frame.more, frame.command, frame.body, &mut sealed);
+        let message = Outgoing { more: false, command: false, body: &sealed };
+        self.framing.write(message, &mut self.keys, &mut self.bytes);
     }
 
     /// Counts `n` more bytes as written. Returns how many entries that finishes.
@@ -192,6 +208,7 @@ mod tests {
     use zlink_pipe::{BufMut, Chunk};
     use zlink_zmtp::frame::FLAG_MORE;
 
+    use super::super::testing;
     use super::*;
 
     fn entry(frames: &[u8], messages: usize) -> Entry {
@@ -236,6 +253,47 @@ mod tests {
         assert_eq!(encoder.advance(encoded), 1);
         encoder.refill(&mut control, &entries.into_iter().skip(1).collect());
         assert_eq!(encoder.unwritten(), b"\x04\x08\x06CANCELa");
+    }
+
+    #[test]
+    fn sealed_frames_open_to_what_they_were_and_are_counted_as_such() {
+        let (ours, mut theirs) = testing::ciphers();
+        let mut encoder = Encoder {
+            sealer: Some(Box::new(ours.sealer)),
+            ..Encoder::new(Announcements::Subscriptions, Framing::V2)
+        };
+        assert!(!encoder.is_as_is() && encoder.header(1, &mut [0; MAX_HEADER_LEN]).is_none());
+        let frames = b"\x01\x01a\x00\x02bb\x00\x03\x01to";
+        let mut control = b"\x04\x05\x04PONG".to_vec();
+        encoder.refill(&mut control, &VecDeque::from([entry(frames, 2)]));
+        let wire = encoder.unwritten().to_vec();
+
+        let (mut at, mut ends, mut opened) = (0, Vec::new(), Vec::new());
+        while let Ok(Some(header)) = decode_header(&wire[at..], u64::MAX) {
+            assert!(!header.more() && !header.is_command());
+            let mut body = wire[at + usize::from(header.header_len)..][..header.body_len as usize].to_vec();
+            let frame = theirs.opener.open(&mut body).expect("in order");
+            opened.push((frame.more, frame.command, body[frame.body].to_vec()));
+            at += usize::from(header.header_len) + header.body_len as usize;
+            ends.push(at);
+        }
+        let expected: [(bool, bool, &[u8]); 4] = [
+            (false, true, b"\x04PONG"),
+            (true, false, b"a"),
+            (false, false, b"bb"),
+            (false, true, b"\x09SUBSCRIBEto"),
+        ];
+        assert_eq!(opened, expected.map(|(more, command, body)| (more, command, body.to_vec())));
+        for written in 1..=wire.len() {
+            let finished = encoder.advance(1);
+            assert_eq!(finished, usize::from(written == ends[3]));
+            let source = match ends.iter().filter(|end| **end <= written).count() {
+                0 | 1 | 4 => 0,
+                2 => 3,
+                _ => 7,
+            };
+            assert_eq!(encoder.source_written(), source, "after {written} bytes");
+        }
     }
 
     #[test]

@@ -82,6 +82,12 @@ impl Header {
 }
 
 impl Framing {
+    /// Whether the frame becomes one of the framing's own, which is not ZMTP's and so goes through no sealer.
+    pub(super) fn is_own(self, frame: Outgoing<'_>) -> bool {
+        let control = |kind| matches!(kind, Kind::Ping | Kind::Pong | Kind::Close);
+        matches!(self, Framing::WebSocket { .. }) && frame.command && control(frame.on_the_web().0)
+    }
+
     /// Appends the frame to `out`; a command that this framing cannot tell from a message is left out.
     pub(super) fn write(self, frame: Outgoing<'_>, keys: &mut Keys, out: &mut Vec<u8>) {
         let len = frame.body.len() as u64;

@@ -19,6 +19,8 @@ mod listener;
 mod reader;
 mod session;
 pub(crate) mod stats;
+#[cfg(test)]
+mod testing;
 mod writer;
 
 pub(crate) use config::EngineConfig;

@@ -8,11 +8,11 @@
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
 use zlink_pipe::{Body, Buf, BufMut, Chunk, Entry, Message, Position};
 use zlink_zmtp::SocketType;
 use zlink_zmtp::command::{self, Command};
+use zlink_zmtp::curve::{CurveError, Opened, Opener};
 use zlink_zmtp::frame::{FrameError, FrameHeader, MAX_HEADER_LEN, decode_header, encode_header};
 use zlink_zmtp::zws::frame::Kind;
 
@@ -36,6 +36,7 @@ pub(super) enum DecodeError {
     Command,
     /// No fault: the peer has said that it will send no more.
     Closed,
+    Curve(CurveError),
 }
 
 /// A command that the connection must act on.
@@ -56,16 +57,10 @@ struct Large {
     left: u64,
 }
 
-/// A complete frame whose body can be read, if it is not in the pipe's form.
-struct Opened {
-    more: bool,
-    command: bool,
-    /// Where the body lies in the bytes that were opened.
-    body: Range<usize>,
-}
-
 pub(super) struct ReadHalf {
     framing: Framing,
+    /// Every frame is in a box of its own.
+    opener: Option<Box<Opener>>,
     max_body: u64,
     /// Tells which commands are messages for the socket.
     socket_type: SocketType,
@@ -83,7 +78,8 @@ pub(super) struct ReadHalf {
 }
 
 impl ReadHalf {
-    /// `min_size`: the smallest buffer; `max_message`: the longest body accepted, `None` without limit.
+    /// `min_size`: the smallest buffer; `max_message`: the longest frame accepted, without its header, `None` without
+    /// limit. (A frame in a box is longer than its body.)
     pub(super) fn new(
         framing: Framing,
         max_message: Option<u64>,
@@ -92,6 +88,7 @@ impl ReadHalf {
     ) -> Self {
         ReadHalf {
             framing,
+            opener: None,
             max_body: max_message.unwrap_or(u64::MAX),
             socket_type,
             buf: BufMut::with_capacity(0),
@@ -103,6 +100,16 @@ impl ReadHalf {
             min_size,
             after_large: false,
         }
+    }
+
+    /// Lets every frame go through `opener`.
+    pub(super) fn with_opener(self, opener: Option<Opener>) -> Self {
+        ReadHalf { opener: opener.map(Box::new), ..self }
+    }
+
+    /// Whether frames are in the pipe's form as they arrive.
+    fn is_as_is(&self) -> bool {
+        self.framing == Framing::V2 && self.opener.is_none()
     }
 
     /// Reads once with `read` and decodes. Complete messages are appended to `ready`, commands to `notices`.
@@ -246,10 +253,7 @@ impl ReadHalf {
 
     fn decode(&mut self, ready: &mut VecDeque<Entry>, notices: &mut Vec<Notice>) -> Result<(), DecodeError> {
         self.after_large = false;
-        match self.framing {
-            Framing::V2 => self.decode_as_is(ready, notices),
-            Framing::V1 | Framing::Raw | Framing::WebSocket { .. } => self.decode_others(ready, notices),
-        }
+        if self.is_as_is() { self.decode_as_is(ready, notices) } else { self.decode_others(ready, notices) }
     }
 
     /// Walks the frames that are complete in the buffer and passes them on.
@@ -315,7 +319,14 @@ impl ReadHalf {
                 break;
             }
             let end = body + header.frame.body_len as usize;
-            let opened = open(&header, &mut self.buf.as_mut_slice()[body..end])?;
+            let bytes = &mut self.buf.as_mut_slice()[body..end];
+            let opened = match open(self.opener.as_deref_mut(), &header, bytes) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    self.pass_frames(frames, ready);
+                    return Err(error);
+                }
+            };
             self.start = end;
             if !opened.command {
                 let body = body + opened.body.start..body + opened.body.end;
@@ -411,8 +422,8 @@ impl ReadHalf {
         let Some(Large { header, mut body, .. }) = self.large.take() else { return Ok(()) };
         self.after_large = true;
         let mut more = header.frame.more();
-        if self.framing != Framing::V2 {
-            let opened = open(&header, body.as_mut_slice())?;
+        if !self.is_as_is() {
+            let opened = open(self.opener.as_deref_mut(), &header, body.as_mut_slice())?;
             if opened.command {
                 return self.command(&body.as_slice()[opened.body], ready, notices);
             }
@@ -478,9 +489,15 @@ impl Run {
 }
 
 /// Makes the body of a complete frame readable, in place: `bytes` are what follows its header.
-fn open(header: &Header, bytes: &mut [u8]) -> Result<Opened, DecodeError> {
+fn open(opener: Option<&mut Opener>, header: &Header, bytes: &mut [u8]) -> Result<Opened, DecodeError> {
     header.unmask(bytes);
-    Ok(Opened { more: header.frame.more(), command: header.frame.is_command(), body: 0..bytes.len() })
+    match opener.filter(|_| header.control().is_none()) {
+        // The flags of the header are not in the box: nobody vouches for them, and so they count for nothing.
+        Some(opener) => opener.open(bytes).map_err(DecodeError::Curve),
+        None => {
+            Ok(Opened { more: header.frame.more(), command: header.frame.is_command(), body: 0..bytes.len() })
+        }
+    }
 }
 
 /// Notes what a frame of WebSocket's own asks for.

@@ -1,3 +1,4 @@
+use super::super::testing;
 use super::*;
 use zlink_pipe::{Cursor, Queue, QueueConfig};
 
@@ -131,4 +132,83 @@ fn joins_and_leaves_are_messages_for_a_radio_only() {
     assert!(decode(&mut half(Framing::V2, None), &stream, 1).expect("valid frames").0.is_empty());
     let long = frame(4, &[b"\x04JOIN", &[b'x'; 256][..]].concat());
     assert!(matches!(decode(&mut radio, &long, 1), Err(DecodeError::Command)));
+}
+
+/// A stream of sealed frames, each given by more, command and body; and who opens them.
+fn sealed(frames: &[(bool, bool, Vec<u8>)]) -> (Vec<u8>, ReadHalf) {
+    let (mut ours, theirs) = testing::ciphers();
+    let mut stream = Vec::new();
+    for (more, command, body) in frames {
+        let mut bytes = Vec::new();
+        ours.sealer.seal(*more, *command, body, &mut bytes);
+        stream.extend(frame(0, &bytes));
+    }
+    (stream, half(Framing::V2, None).with_opener(Some(theirs.opener)))
+}
+
+#[test]
+fn every_cut_of_a_sealed_stream_gives_the_same_messages() {
+    let sizes = [0, 1, 63, 64, 222, 223, 255, 256, 5, 20_000, 2, 70_000, 3];
+    let frames: Vec<_> =
+        sizes.into_iter().enumerate().map(|(i, len)| (i % 3 == 1, false, vec![i as u8; len])).collect();
+    let expected: Parts = frames.iter().map(|(more, _, body)| (body.clone(), *more)).collect();
+    for step in (1..100).step_by(7).chain([301, 1000, 8192, 200_000]) {
+        let (stream, mut half) = sealed(&frames);
+        let (parts, _) = decode(&mut half, &stream, step).expect("valid frames");
+        assert!(parts == expected, "in steps of {step}");
+    }
+}
+
+#[test]
+fn sealed_commands_do_not_cut_a_message() {
+    let frames = [
+        (true, false, b"a".to_vec()),
+        (false, true, b"\x04PING\x00\x0actx".to_vec()),
+        (true, false, vec![7; 30_000]),
+        (false, true, b"\x09SUBSCRIBEnews".to_vec()),
+        // Large enough for storage of its own.
+        (false, true, [b"\x09SUBSCRIBE", &[3; 20_000][..]].concat()),
+        (false, false, b"z".to_vec()),
+    ];
+    for step in [1, 7, 63, 100_000] {
+        let (stream, mut half) = sealed(&frames);
+        let (parts, notices) = decode(&mut half, &stream, step).expect("valid frames");
+        let sizes: Vec<_> = parts.iter().map(|(body, more)| (body.len(), *more)).collect();
+        assert_eq!(sizes, [(5, false), (20_001, false), (1, true), (30_000, true), (1, false)]);
+        assert_eq!(notices, [Notice::Ping { ttl_deciseconds: 10, context: b"ctx".to_vec() }]);
+    }
+}
+
+#[test]
+fn a_changed_frame_ends_a_sealed_stream_and_those_before_it_count() {
+    let frames = [(false, false, b"one".to_vec()), (false, false, b"two".to_vec())];
+    let (stream, _) = sealed(&frames);
+    for at in stream.len() / 2 + 2..stream.len() {
+        let (mut stream, mut half) = sealed(&frames);
+        stream[at] ^= 1;
+        let (mut ready, mut notices) = (VecDeque::new(), Vec::new());
+        let error = half.feed(&stream, &mut ready, &mut notices).expect_err("changed");
+        assert!(matches!(error, DecodeError::Curve(_)), "{error:?}");
+        assert_eq!(ready.iter().map(Entry::messages).sum::<usize>(), 1);
+    }
+}
+
+#[test]
+fn nothing_goes_unsealed_where_frames_are_sealed() {
+    for plain in
+        [frame(0, b"secret?"), frame(4, b"\x04PING\x00\x00"), frame(1, &[1; 300]), frame(0, &[9; 20_000])]
+    {
+        let (_, mut half) = sealed(&[]);
+        assert!(matches!(decode(&mut half, &plain, plain.len()), Err(DecodeError::Curve(_))));
+    }
+}
+
+/// As in libzmq: what counts is what is on the wire.
+#[test]
+fn the_longest_message_is_that_much_shorter_in_a_box() {
+    for (max, fits) in [(100, true), (99, false)] {
+        let (stream, mut half) = sealed(&[(false, false, vec![1; 67])]);
+        half.max_body = max;
+        assert_eq!(decode(&mut half, &stream, stream.len()).is_ok(), fits, "{max}");
+    }
 }

@@ -345,6 +345,11 @@ impl Session {
             None => return true,
             Some(Failure::Lost) => {}
             Some(Failure::Protocol) => self.port.counters.protocol_error(),
+            Some(Failure::Curve(error)) => {
+                self.port.counters.protocol_error();
+                let code = error.protocol_error_code() as u32;
+                self.port.monitor.emit(EventKind::HandshakeFailedProtocol, code, &self.ends);
+            }
             Some(Failure::TooLarge) => self.port.counters.too_large(),
             Some(Failure::HeartbeatTimeout) => self.port.counters.heartbeat_timeout(),
         }

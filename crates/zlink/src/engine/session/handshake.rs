@@ -9,6 +9,7 @@ use std::time::Instant;
 use rustix::io::Errno;
 use zeroize::{Zeroize, Zeroizing};
 use zlink_pipe::{Body, Entry, Queue};
+use zlink_zmtp::curve::Opener;
 use zlink_zmtp::handshake::FailureKind;
 use zlink_zmtp::zap::USER_ID;
 use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, SocketType};
@@ -52,6 +53,7 @@ impl Session {
             let terms = Terms {
                 encoder: Encoder::raw(),
                 framing: Framing::Raw,
+                opener: None,
                 info: peer_info(&[], &[], &[], &address, stream.as_raw_fd()),
                 heartbeats: false,
                 subscribe: false,
@@ -183,18 +185,20 @@ impl Session {
         let Phase::Handshaking(shaking) = std::mem::replace(&mut self.phase, Phase::Waiting) else {
             return true;
         };
-        let Handshaking { stream, handshake, interest, held: rest, .. } = *shaking;
+        let Handshaking { stream, mut handshake, interest, held: rest, .. } = *shaking;
         if interest != Interest::READ {
             let _ = thread.shared.epoll.modify(stream.as_fd(), self.handle.key, Interest::READ);
         }
+        let (sealer, opener) = handshake.take_cipher().map(|cipher| (cipher.sealer, cipher.opener)).unzip();
         let Some(peer) = handshake.into_peer() else { return false };
         let ours = self.port.config.socket_type;
         let address = peer_names(stream.as_fd()).peer_address;
         // A 1.0 subscriber does not say what it wants: it filters for itself.
         let publisher = matches!(ours, SocketType::Pub | SocketType::Xpub);
         let terms = Terms {
-            encoder: Encoder::for_peer(&peer, ours),
+            encoder: Encoder::for_peer(&peer, ours, sealer),
             framing: peer.framing.into(),
+            opener,
             info: peer_info(
                 &peer.routing_id,
                 &peer.zap_properties,
@@ -211,7 +215,7 @@ impl Session {
 
     /// Makes the connection and, unless it is there, the pipe. `rest` was read behind the handshake.
     fn run(&mut self, stream: Stream, terms: Terms, rest: &[u8], thread: &mut Thread) -> bool {
-        let Terms { encoder, framing, info, heartbeats, subscribe } = terms;
+        let Terms { encoder, framing, opener, info, heartbeats, subscribe } = terms;
         let config = &self.port.config;
         let side = self.pipe.clone().unwrap_or_else(|| PipeSide {
             id: self.port.inbox.reserve(),
@@ -234,7 +238,8 @@ impl Session {
             // Ahead of what the pipe holds.
             write.add_control(&Entry::message(&mut Body::Slice(&config.hello)).slices_from(0).concat());
         }
-        let read = ReadHalf::new(framing, config.max_message_size, config.socket_type, config.in_batch);
+        let read = ReadHalf::new(framing, config.max_message_size, config.socket_type, config.in_batch)
+            .with_opener(opener);
         let connection = Arc::new(Connection::new(parts, write, read));
         let mut heartbeat =
             Heartbeat::new(config.heartbeat_interval, config.heartbeat_ttl, config.heartbeat_timeout);
@@ -347,6 +352,7 @@ impl From<HandshakeError> for ShakeError {
 struct Terms {
     encoder: Encoder,
     framing: Framing,
+    opener: Option<Opener>,
     info: PeerInfo,
     heartbeats: bool,
     /// The peer wants everything, without saying so.
