@@ -19,7 +19,6 @@
 
 mod context;
 mod counter;
-mod draft;
 mod error;
 mod handle;
 mod message;

@@ -105,6 +105,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 const CAPABILITIES: &[&str] = &[
     "ipc",
     "WS",
+    "curve",
     #[cfg(feature = "wss")]
     "WSS",
     #[cfg(feature = "draft")]

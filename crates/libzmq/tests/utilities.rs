@@ -19,7 +19,7 @@ fn the_version_is_that_of_the_interface() {
 #[test]
 fn capabilities_are_those_that_are_there() {
     let has = |name: &std::ffi::CStr| zmq!(zmq_has(name.as_ptr()));
-    assert_eq!((has(c"ipc"), has(c"WS"), has(c"draft"), has(c"curve")), (1, 1, 1, 0));
+    assert_eq!((has(c"ipc"), has(c"WS"), has(c"draft"), has(c"curve")), (1, 1, 1, 1));
     assert_eq!(has(c"WSS"), i32::from(cfg!(feature = "wss")));
     assert_eq!((has(c"pgm"), has(c"IPC"), has(c"nonsense"), has(c"")), (0, 0, 0, 0));
     assert_eq!(zmq!(zmq_has(ptr::null())), 0);
@@ -39,6 +39,34 @@ fn z85_goes_there_and_back() {
     for bad in [c"", c"1234", c"123456", c"12 45", c"#####"] {
         assert_fails(zmq!(zmq_z85_decode(back.as_mut_ptr(), bad.as_ptr())), ptr::null_mut(), EINVAL);
     }
+}
+
+#[test]
+fn keys_come_in_pairs() {
+    let [mut public, mut secret, mut again] = [[1u8; 42]; 3];
+    assert_done(zmq!(zmq_curve_keypair(public.as_mut_ptr().cast(), secret.as_mut_ptr().cast())));
+    for text in [&public, &secret] {
+        assert_eq!(text[40..], [0, 1], "40 characters and a zero byte");
+        let mut key = [0; 32];
+        assert!(!zmq!(zmq_z85_decode(key.as_mut_ptr(), text.as_ptr().cast())).is_null());
+    }
+    assert_done(zmq!(zmq_curve_public(again.as_mut_ptr().cast(), secret.as_ptr().cast())));
+    assert_eq!(again, public);
+    assert_done(zmq!(zmq_curve_keypair(again.as_mut_ptr().cast(), secret.as_mut_ptr().cast())));
+    assert_ne!(again, public);
+    // The keys of zmq_curve(7).
+    let known = c"JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6";
+    assert_done(zmq!(zmq_curve_public(again.as_mut_ptr().cast(), known.as_ptr())));
+    assert_eq!(&again[..40], b"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7");
+
+    let out = again.as_mut_ptr().cast();
+    for bad in [c"", c"12345", c"JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6x", c"#####"] {
+        assert_fails(zmq!(zmq_curve_public(out, bad.as_ptr())), -1, EINVAL);
+    }
+    assert_fails(zmq!(zmq_curve_public(ptr::null_mut(), known.as_ptr())), -1, EFAULT);
+    assert_fails(zmq!(zmq_curve_public(out, ptr::null())), -1, EFAULT);
+    assert_fails(zmq!(zmq_curve_keypair(ptr::null_mut(), out)), -1, EFAULT);
+    assert_fails(zmq!(zmq_curve_keypair(out, ptr::null_mut())), -1, EFAULT);
 }
 
 #[test]

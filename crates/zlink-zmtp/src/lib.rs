@@ -10,13 +10,14 @@
 //! * [`heartbeat`]: when to send a PING and when to give a silent peer up;
 //! * [`datagram`]: the other form, without a connection: RADIO and DISH over UDP;
 //! * [`socket_type`]: the socket types and which of them may talk to each other;
+//! * [`curve`]: keys, and what encrypts the traffic of the mechanism CURVE; [`z85`]: the text form of keys;
 //! * [`zws`]: ZMTP over WebSocket, with an HTTP upgrade for a greeting and frames of its own.
 //!
 //! Nothing here trusts the peer: every byte sequence, cut anywhere, gives the same result or an
 //! error, and memory grows with the bytes received, never with a length announced.
 //!
-//! Sources: 37/ZMTP (3.1), 23/ZMTP (3.0), 15/ZMTP (2.0), 13/ZMTP (1.0), 24/PLAIN, 27/ZAP, 45/ZWS, and libzmq
-//! 4.3.5 where they are silent.
+//! Sources: 37/ZMTP (3.1), 23/ZMTP (3.0), 15/ZMTP (2.0), 13/ZMTP (1.0), 24/PLAIN, 26/CURVEZMQ, 27/ZAP, 32/Z85,
+//! 45/ZWS, and libzmq 4.3.5 where they are silent.
 
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ pub mod heartbeat;
 mod mechanism;
 pub mod metadata;
 pub mod socket_type;
+pub mod z85;
 pub mod zap;
 pub mod zws;
 

@@ -30,7 +30,7 @@ mod server;
 
 pub use client::ClientKeys;
 pub use error::CurveError;
-pub use keys::{KEY_LEN, NoRandomness, PublicKey, SecretKey};
+pub use keys::{KEY_LEN, NoRandomness, PublicKey, SecretKey, Z85_KEY_LEN};
 pub use message::{Cipher, OVERHEAD, Opened, Opener, Sealer};
 pub use server::ServerKeys;
 

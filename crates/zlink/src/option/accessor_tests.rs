@@ -8,6 +8,7 @@ use zlink_zmtp::SocketType;
 use super::accessors::socket_accessors;
 use super::{Applied, Fetched, Kind, SocketAction, SocketOptions, get, id, lookup, set};
 use crate::Error;
+use crate::curve::SecretKey;
 
 struct Shelf {
     socket_type: SocketType,
@@ -42,8 +43,12 @@ impl Shelf {
     }
 
     fn option_bytes(&self, id: i32) -> Result<Vec<u8>, Error> {
-        let eight = matches!(lookup(id).map(|row| &row.kind), Some(Kind::Word { .. } | Kind::Long { .. }));
-        let mut out = vec![0; if eight { 8 } else { 300 }];
+        let len = match lookup(id).map(|row| &row.kind) {
+            Some(Kind::Word { .. } | Kind::Long { .. }) => 8,
+            Some(Kind::Key { .. }) => 32,
+            _ => 300,
+        };
+        let mut out = vec![0; len];
         let length = match get(&self.options.borrow(), self.socket_type, id, &mut out)? {
             Fetched::Written(length) => length,
             Fetched::Live(action) => action.write_text(&mut out, "inproc://here")?,
@@ -63,6 +68,10 @@ fn typed_methods_set_and_return_what_they_name() -> Result<(), Error> {
     socket.set_routing_id(b"\x01id")?;
     socket.set_bind_to_device("eth0")?;
     socket.set_probe_router(true)?;
+    let key = SecretKey::new([7; 32]);
+    socket.set_curve_secret_key(&key)?;
+    socket.set_curve_public_key(&key.public_key())?;
+    assert_eq!((socket.curve_secret_key()?, socket.curve_public_key()?), (key.clone(), key.public_key()));
     assert_eq!((socket.send_hwm()?, socket.receive_hwm()?), (7, 1000));
     assert_eq!((socket.conflate()?, socket.immediate()?), (true, false));
     assert_eq!((socket.affinity()?, socket.max_message_size()?), (u64::MAX, 1 << 40));

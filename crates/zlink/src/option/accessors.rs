@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+use zlink_zmtp::curve::KEY_LEN;
+
 use super::{OptionError, lookup};
 
 /// `duration` as the number an option of unit `unit` takes, rounded up: a timeout is never shorter than asked for.
@@ -34,6 +37,17 @@ pub(crate) fn eight_bytes(bytes: &[u8]) -> Result<[u8; 8], OptionError> {
         name: "64-bit option",
         min: 8,
         max: 8,
+        actual: bytes.len(),
+    })
+}
+
+/// The bytes of a key, which are wiped where they came from.
+pub(crate) fn key_from_bytes(bytes: Vec<u8>) -> Result<[u8; KEY_LEN], OptionError> {
+    let bytes = Zeroizing::new(bytes);
+    bytes.as_slice().try_into().map_err(|_| OptionError::WrongSize {
+        name: "key",
+        min: KEY_LEN,
+        max: KEY_LEN,
         actual: bytes.len(),
     })
 }
@@ -262,6 +276,28 @@ macro_rules! define_methods {
         $($sets)*
         pub fn $set(&self, value: &[u8]) -> std::result::Result<(), $crate::Error> {
             self.set_option($crate::option::id::$id, value)
+        }
+    };
+    (public_key($set:ident, $get:ident) $id:ident { $($sets:tt)* } { $($gets:tt)* }) => {
+        $($sets)*
+        pub fn $set(&self, key: &$crate::curve::PublicKey) -> std::result::Result<(), $crate::Error> {
+            self.set_option($crate::option::id::$id, &key.0)
+        }
+        $($gets)*
+        pub fn $get(&self) -> std::result::Result<$crate::curve::PublicKey, $crate::Error> {
+            let bytes = self.option_bytes($crate::option::id::$id)?;
+            Ok($crate::curve::PublicKey($crate::option::accessors::key_from_bytes(bytes)?))
+        }
+    };
+    (secret_key($set:ident, $get:ident) $id:ident { $($sets:tt)* } { $($gets:tt)* }) => {
+        $($sets)*
+        pub fn $set(&self, key: &$crate::curve::SecretKey) -> std::result::Result<(), $crate::Error> {
+            self.set_option($crate::option::id::$id, key.as_bytes())
+        }
+        $($gets)*
+        pub fn $get(&self) -> std::result::Result<$crate::curve::SecretKey, $crate::Error> {
+            let bytes = self.option_bytes($crate::option::id::$id)?;
+            Ok($crate::curve::SecretKey::new($crate::option::accessors::key_from_bytes(bytes)?))
         }
     };
     (text($set:ident, $get:ident) $id:ident { $($sets:tt)* } { $($gets:tt)* }) => {

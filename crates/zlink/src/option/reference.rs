@@ -9,10 +9,6 @@ use super::row::{Applies, FlagRule, Kind, LiveValue, OptionRow};
 ///
 /// Accepting one without giving it its effect would be worse than a clear refusal.
 pub const UNIMPLEMENTED: &[(&str, i32)] = &[
-    ("ZMQ_CURVE_SERVER", 47),
-    ("ZMQ_CURVE_PUBLICKEY", 48),
-    ("ZMQ_CURVE_SECRETKEY", 49),
-    ("ZMQ_CURVE_SERVERKEY", 50),
     ("ZMQ_GSSAPI_SERVER", 62),
     ("ZMQ_GSSAPI_PRINCIPAL", 63),
     ("ZMQ_GSSAPI_SERVICE_PRINCIPAL", 64),
@@ -116,6 +112,7 @@ fn value_type(row: &OptionRow) -> &'static str {
         Kind::Bytes { .. } | Kind::Metadata | Kind::Live { value: LiveValue::Bytes { .. }, .. } => "bytes",
         Kind::Text { .. } | Kind::Live { value: LiveValue::Text, .. } => "text",
         Kind::Collected { form, .. } => form,
+        Kind::Key { .. } => "bytes, or text in Z85",
     }
 }
 
@@ -139,6 +136,7 @@ fn range(row: &OptionRow) -> String {
             lengths(min, max)
         }
         Kind::Text { min, max, .. } => lengths(min, max),
+        Kind::Key { .. } => "32 bytes; 40 characters, or 41 bytes with the NUL".to_owned(),
         Kind::Metadata => "`X-Name:value`".to_owned(),
         Kind::Collected { .. } => "–".to_owned(),
         Kind::Live { .. } => "–".to_owned(),

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use zlink_zmtp::SocketType;
+use zlink_zmtp::curve::{KEY_LEN, Z85_KEY_LEN};
 
+use super::security::Key;
 use super::{OptionError, SocketOptions};
 
 /// One option of a socket.
@@ -76,6 +78,8 @@ pub(crate) enum Kind {
     Bytes { min: usize, max: usize, load: fn(&SocketOptions) -> &[u8], store: fn(&mut SocketOptions, &[u8]) },
     /// Bytes, written back with a NUL behind them.
     Text { min: usize, max: usize, load: fn(&SocketOptions) -> &[u8], store: fn(&mut SocketOptions, &[u8]) },
+    /// A key of 32 bytes, set and read as such or as text in Z85.
+    Key { load: fn(&SocketOptions) -> &Key, store: fn(&mut SocketOptions, Key) },
     /// `X-Name:value`, collected.
     Metadata,
     /// Values that are added one at a time, and taken back all at once by an empty one.
@@ -202,6 +206,12 @@ impl OptionRow {
                 self.check_length(value, min, max)?;
                 store(options, value);
             }
+            Kind::Key { store, .. } => {
+                self.check_key_length(value.len(), &[KEY_LEN, Z85_KEY_LEN, Z85_KEY_LEN + 1])?;
+                let reason = "not the text of a key in Z85";
+                let key = Key::parse(value).ok_or(OptionError::Malformed { name: self.name, reason })?;
+                store(options, key);
+            }
             Kind::Metadata => self.store_metadata(options, value)?,
             Kind::Collected { clear, .. } if value.is_empty() => clear(options),
             Kind::Collected { add, .. } => {
@@ -233,6 +243,15 @@ impl OptionRow {
             Kind::Long { load, .. } => self.write_exactly(out, &load(options).to_ne_bytes())?,
             Kind::Bytes { load, .. } => self.write_padded(out, load(options), 0)?,
             Kind::Text { load, .. } => self.write_padded(out, load(options), 1)?,
+            Kind::Key { load, .. } => {
+                self.check_key_length(out.len(), &[KEY_LEN, Z85_KEY_LEN + 1])?;
+                let key = load(options);
+                if out.len() == KEY_LEN {
+                    self.write_padded(out, key.as_bytes(), 0)?
+                } else {
+                    self.write_padded(out, &key.text()[..], 1)?
+                }
+            }
             Kind::Metadata | Kind::Collected { .. } => {
                 return Err(OptionError::WriteOnly { name: self.name });
             }
@@ -284,6 +303,13 @@ impl OptionRow {
             return Ok(());
         }
         Err(OptionError::WrongSize { name: self.name, min, max, actual: value.len() })
+    }
+
+    fn check_key_length(&self, actual: usize, allowed: &[usize]) -> Result<(), OptionError> {
+        if allowed.contains(&actual) {
+            return Ok(());
+        }
+        Err(OptionError::WrongSize { name: self.name, min: KEY_LEN, max: Z85_KEY_LEN + 1, actual })
     }
 
     fn out_of_range(&self, value: i32, min: i32, max: i32) -> OptionError {

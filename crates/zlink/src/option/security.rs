@@ -3,7 +3,8 @@
 use std::fmt;
 
 use zeroize::Zeroizing;
-use zlink_zmtp::{PlainCredentials, Security, Zap};
+use zlink_zmtp::curve::{ClientKeys, KEY_LEN, PublicKey, SecretKey, ServerKeys, Z85_KEY_LEN};
+use zlink_zmtp::{PlainCredentials, Security, Zap, z85};
 
 use super::SocketOptions;
 
@@ -13,6 +14,7 @@ pub(crate) enum Mechanism {
     #[default]
     Null = 0,
     Plain = 1,
+    Curve = 2,
 }
 
 /// Bytes that are overwritten on drop and not shown.
@@ -35,6 +37,47 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A key of CURVE, public or secret: 32 bytes that are overwritten on drop and not shown. Zero until it is set.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Key(SecretKey);
+
+impl Key {
+    pub(super) const fn new(bytes: [u8; KEY_LEN]) -> Self {
+        Key(SecretKey::new(bytes))
+    }
+
+    /// Takes 32 bytes, or their text in Z85, with or without a NUL behind it.
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+        match value.len() {
+            KEY_LEN => value.try_into().ok().map(Key::new),
+            _ => SecretKey::from_z85(value.strip_suffix(b"\0").unwrap_or(value)).map(Key),
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8; KEY_LEN] {
+        self.0.as_bytes()
+    }
+
+    /// The text in Z85.
+    pub(super) fn text(&self) -> Zeroizing<[u8; Z85_KEY_LEN]> {
+        let mut text = Zeroizing::new([0; Z85_KEY_LEN]);
+        z85::encode(self.as_bytes(), &mut text[..]);
+        text
+    }
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Key::new([0; KEY_LEN])
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}
+
 impl SocketOptions {
     pub(super) fn choose(&mut self, mechanism: Mechanism, as_server: bool) {
         self.mechanism = mechanism;
@@ -49,6 +92,14 @@ impl SocketOptions {
             (Mechanism::Plain, false) => Security::PlainClient(PlainCredentials {
                 username: self.plain_username.0.clone(),
                 password: self.plain_password.0.clone(),
+            }),
+            (Mechanism::Curve, true) => {
+                Security::CurveServer(ServerKeys::new(SecretKey::new(*self.curve_secret_key.as_bytes())))
+            }
+            (Mechanism::Curve, false) => Security::CurveClient(ClientKeys {
+                server: PublicKey(*self.curve_server_key.as_bytes()),
+                public: PublicKey(*self.curve_public_key.as_bytes()),
+                secret: SecretKey::new(*self.curve_secret_key.as_bytes()),
             }),
         }
     }

@@ -13,7 +13,7 @@ use zlink_zmtp::SocketType;
 use zlink_zmtp::handshake::MAX_CREDENTIAL_LEN;
 
 use super::row::{Applies, FlagRule, Kind, LiveValue, OptionRow, SocketAction, add_id};
-use super::security::{Mechanism, Secret};
+use super::security::{Key, Mechanism, Secret};
 use crate::transport::Network;
 
 macro_rules! option_table {
@@ -139,6 +139,25 @@ stored {
     {
         PLAIN_PASSWORD = 46; plain_password: plain() = "none"; on []; LaterEndpoints rw;
         "the password told to a server of PLAIN", "text"; text_set(set_plain_password);
+    }
+    /// The key that a server knows this client by. Setting it makes the mechanism CURVE, and so does each of the keys. 32
+    /// bytes, or their text in Z85 of 40 characters, with or without a NUL; read as 32 bytes or as text with its NUL,
+    /// as the size of the buffer says. All zero until it is set.
+    {
+        CURVE_PUBLICKEY = 48; curve_public_key: key() = "zero"; on []; LaterEndpoints rw;
+        "the socket's own public key", "key"; public_key(set_curve_public_key, curve_public_key);
+    }
+    /// That of a client, which belongs to its public key, or of a server, which needs no other. Form as that of
+    /// `ZMQ_CURVE_PUBLICKEY`.
+    {
+        CURVE_SECRETKEY = 49; curve_secret_key: key() = "zero"; on []; LaterEndpoints rw;
+        "the socket's own secret key", "key"; secret_key(set_curve_secret_key, curve_secret_key);
+    }
+    /// Makes the socket a client of CURVE, of servers with the secret key that belongs to this one. Form as that of
+    /// `ZMQ_CURVE_PUBLICKEY`.
+    {
+        CURVE_SERVERKEY = 50; curve_server_key: server_key() = "zero"; on []; LaterEndpoints rw;
+        "the server's public key", "key"; public_key(set_curve_server_key, curve_server_key);
     }
     /// What the handler at `inproc://zeromq.zap.01` is told about the peers of this socket besides their address and
     /// credentials. With NULL a handler is asked only if there is a domain. Peers that speak ZMTP 2.0 or older are then
@@ -521,7 +540,13 @@ other {
         LAST_ENDPOINT = 32; live(LastEndpoint, Text) = "none"; on []; Never ro;
         "the endpoint last bound or connected", "endpoint"; get_text(last_endpoint);
     }
-    /// 0 NULL, 1 PLAIN: as the options set last have it.
+    /// With 1, the socket is a server of CURVE: its clients know its public key, and a ZAP handler, if there is one,
+    /// decides about each by the client's. With 0 the mechanism is NULL again.
+    {
+        CURVE_SERVER = 47; curve_server() = "false"; on []; LaterEndpoints rw;
+        "whether the socket is a server of the mechanism CURVE", "boolean"; flag(set_curve_server, curve_server);
+    }
+    /// 0 NULL, 1 PLAIN, 2 CURVE: as the options set last have it.
     {
         MECHANISM = 43; live(Mechanism, ExactInt) = "0"; on []; Never ro;
         "the security mechanism", "number"; get_int(mechanism);
@@ -561,6 +586,8 @@ macro_rules! field_type {
     (text) => { Vec<u8> };
     (plain_server) => { bool };
     (plain) => { Secret };
+    (key) => { Key };
+    (server_key) => { Key };
     // Ordered by name, so that the handshake is the same from run to run.
     (metadata) => { BTreeMap<Vec<u8>, Vec<u8>> };
     (networks) => { Vec<Network> };
@@ -584,6 +611,12 @@ macro_rules! initial {
         Default::default()
     };
     (plain $shown:literal) => {
+        Default::default()
+    };
+    (key $shown:literal) => {
+        Default::default()
+    };
+    (server_key $shown:literal) => {
         Default::default()
     };
     ($kind:ident $value:literal) => {
@@ -656,6 +689,24 @@ macro_rules! kind {
             },
         }
     };
+    ($field:ident key()) => {
+        Kind::Key {
+            load: |o| &o.$field,
+            store: |o, key| {
+                o.$field = key;
+                o.mechanism = Mechanism::Curve;
+            },
+        }
+    };
+    ($field:ident server_key()) => {
+        Kind::Key {
+            load: |o| &o.$field,
+            store: |o, key| {
+                o.$field = key;
+                o.choose(Mechanism::Curve, false);
+            },
+        }
+    };
     ($field:ident metadata()) => {
         Kind::Metadata
     };
@@ -671,6 +722,13 @@ macro_rules! kind {
     };
     (live($action:ident, $($value:tt)+)) => {
         Kind::Live { action: SocketAction::$action, value: LiveValue::$($value)+ }
+    };
+    (curve_server()) => {
+        Kind::Flag {
+            rule: FlagRule::Strict,
+            load: |o| o.as_server && o.mechanism == Mechanism::Curve,
+            store: |o, v| o.choose(if v { Mechanism::Curve } else { Mechanism::Null }, v),
+        }
     };
     (inverted_ipv6()) => {
         Kind::Flag { rule: FlagRule::Strict, load: |o| !o.ipv6, store: |o, v| o.ipv6 = !v }

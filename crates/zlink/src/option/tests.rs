@@ -42,6 +42,8 @@ fn lengths(row: &OptionRow) -> (usize, usize) {
         Kind::Word { .. } | Kind::Long { .. } => (8, 8),
         Kind::Bytes { min, max, .. } | Kind::Live { value: LiveValue::Bytes { min, max }, .. } => (min, max),
         Kind::Text { min, max, .. } => (min, max),
+        // And nothing between them but 40: there is a test of its own.
+        Kind::Key { .. } => (32, 41),
         // The shortest is `X-:v`, but 4 bytes are never taken.
         Kind::Metadata => (5, usize::MAX),
         Kind::Collected { .. } => (0, 255),
@@ -563,4 +565,55 @@ fn the_reference_in_docs_is_what_the_table_says() {
         found == expected,
         "docs/options.md is not up to date: UPDATE_DOCS=1 cargo test -p zlink-mq option"
     );
+}
+
+#[test]
+fn keys_are_set_and_read_as_bytes_and_as_text() {
+    let text = b"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
+    let mut key = [0; 32];
+    zlink_zmtp::z85::decode(text, &mut key).expect("the text of a key");
+    let with_nul = [&text[..], b"\0"].concat();
+    for id in [id::CURVE_PUBLICKEY, id::CURVE_SECRETKEY, id::CURVE_SERVERKEY] {
+        let row = lookup(id).expect("in the table");
+        for value in [&key[..], text, &with_nul] {
+            let mut options = SocketOptions::default();
+            assert_eq!(read(&options, row, 32), Ok(vec![0; 32]), "{} before it is set", row.name);
+            assert_eq!(store(&mut options, row, value), Ok(Applied::Stored), "{}", row.name);
+            assert_eq!(read(&options, row, 32), Ok(key.to_vec()));
+            assert_eq!(read(&options, row, 41), Ok(with_nul.clone()));
+            for size in (0..100).filter(|size| ![32, 41].contains(size)) {
+                assert!(read(&options, row, size).is_err(), "{} into {size} bytes", row.name);
+            }
+            assert!(!format!("{options:?}").contains("rq:rM"), "keys are not shown");
+        }
+        let mut options = SocketOptions::default();
+        let before = options.clone();
+        let too_long = [&text[..], b"0"].concat();
+        let sizes = (0..130).filter(|size| ![32, 40, 41].contains(size)).map(|size| vec![b'0'; size]);
+        for value in sizes.chain([too_long, vec![b' '; 40], vec![b'#'; 41], vec![0; 40], vec![0; 41]]) {
+            assert!(store(&mut options, row, &value).is_err(), "{} of {} bytes", row.name, value.len());
+            assert_eq!(options, before);
+        }
+    }
+}
+
+#[test]
+fn the_mechanism_is_the_one_whose_options_were_set_last() {
+    let mut options = SocketOptions::default();
+    let mut expect = |id: i32, value: &[u8], mechanism: i32, servers: (i32, i32)| {
+        let row = lookup(id).expect("in the table");
+        store(&mut options, row, value).expect("valid");
+        let int = |id| read_int(&options, lookup(id).expect("in the table"));
+        let read = (int(id::MECHANISM), (int(id::PLAIN_SERVER), int(id::CURVE_SERVER)));
+        assert_eq!(read, (mechanism, servers), "after {}", row.name);
+    };
+    let (yes, no) = (1i32.to_ne_bytes(), 0i32.to_ne_bytes());
+    expect(id::CURVE_SERVER, &yes, 2, (0, 1));
+    expect(id::CURVE_SECRETKEY, &[1; 32], 2, (0, 1));
+    expect(id::CURVE_SERVERKEY, &[1; 32], 2, (0, 0));
+    expect(id::PLAIN_SERVER, &yes, 1, (1, 0));
+    expect(id::CURVE_PUBLICKEY, &[1; 32], 2, (0, 1));
+    expect(id::PLAIN_USERNAME, b"joe", 1, (0, 0));
+    expect(id::CURVE_SERVER, &yes, 2, (0, 1));
+    expect(id::CURVE_SERVER, &no, 0, (0, 0));
 }

@@ -3,6 +3,8 @@
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 
+use zlink_zmtp::curve::KEY_LEN;
+
 use super::{Core, Readiness, Socket};
 use crate::error::{Error, Result};
 use crate::option::{self, Applied, Fetched, SocketAction, id};
@@ -134,6 +136,7 @@ impl Socket {
     pub(crate) fn option_bytes(&self, id: i32) -> Result<Vec<u8>> {
         let len = match option::lookup(id).map(|row| &row.kind) {
             Some(option::Kind::Long { .. } | option::Kind::Word { .. }) => size_of::<u64>(),
+            Some(option::Kind::Key { .. }) => KEY_LEN,
             _ => LONGEST,
         };
         let mut out = vec![0; len];

@@ -6,18 +6,48 @@ use dryoc::classic::crypto_core::crypto_scalarmult_base;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::z85;
+
 /// Length of a key in bytes.
 pub const KEY_LEN: usize = 32;
+/// Length of a key as text, in characters of one byte.
+pub const Z85_KEY_LEN: usize = KEY_LEN / 4 * 5;
+
+/// The bytes of a key given as text. `None`: it is none.
+fn from_z85(text: &[u8]) -> Option<[u8; KEY_LEN]> {
+    let mut key = [0; KEY_LEN];
+    if text.len() != Z85_KEY_LEN || z85::decode(text, &mut key).is_none() {
+        key.zeroize();
+        return None;
+    }
+    Some(key)
+}
+
+fn to_z85(key: &[u8; KEY_LEN]) -> String {
+    let mut text = [0; Z85_KEY_LEN];
+    z85::encode(key, &mut text);
+    text.iter().map(|digit| char::from(*digit)).collect()
+}
 
 /// A public key. Any 32 bytes make one; a few of them, which no secret key belongs to, fail the handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey(pub [u8; KEY_LEN]);
 
+impl PublicKey {
+    /// The key with this text in [Z85](crate::z85). `None`: it is not that of a key.
+    pub fn from_z85(text: impl AsRef<[u8]>) -> Option<Self> {
+        from_z85(text.as_ref()).map(Self)
+    }
+
+    /// The key as text in [Z85](crate::z85): 40 characters.
+    pub fn to_z85(&self) -> String {
+        to_z85(&self.0)
+    }
+}
+
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PublicKey(")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        f.write_str(")")
+        f.debug_tuple("PublicKey").field(&self.to_z85()).finish()
     }
 }
 
@@ -40,6 +70,16 @@ impl SecretKey {
         let mut key = Self([0; KEY_LEN]);
         random(&mut key.0)?;
         Ok(key)
+    }
+
+    /// The key with this text in [Z85](crate::z85). `None`: it is not that of a key.
+    pub fn from_z85(text: impl AsRef<[u8]>) -> Option<Self> {
+        from_z85(text.as_ref()).map(Self)
+    }
+
+    /// The key as text in [Z85](crate::z85): 40 characters, which nobody wipes.
+    pub fn to_z85(&self) -> String {
+        to_z85(&self.0)
     }
 
     /// The key itself.

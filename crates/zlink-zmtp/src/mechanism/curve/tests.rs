@@ -118,14 +118,14 @@ const BOX: &str = "0c6d974d9706dcd7cb83beb4707295b311e209dedd166757e2f9de8b8d23a
 fn boxes_are_those_of_libsodium() {
     let ours = SecretKey::new(std::array::from_fn(|n| n as u8 + 1));
     let theirs = SecretKey::new(std::array::from_fn(|n| n as u8 + 101));
-    assert_eq!(format!("{:?}", ours.public_key()), format!("PublicKey({OUR_PUBLIC})"));
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(hex(&ours.public_key().0), OUR_PUBLIC);
     let key = BoxKey::agree(&theirs.public_key(), &ours).unwrap();
     let mut content = [0; 40];
     content[..5].copy_from_slice(b"HELLO");
     let mut boxed = Vec::new();
     key.seal(&counted(b"CurveZMQMESSAGEC", 0x0102_0304_0506_0708), &[&content], &mut boxed);
-    let hex: String = boxed.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, BOX);
+    assert_eq!(hex(&boxed), BOX);
 }
 
 #[test]
@@ -454,4 +454,18 @@ fn secrets_are_not_printed() {
         assert!(!text.contains(&bytes));
     }
     assert_eq!(format!("{:?}", keys.secret), "SecretKey(..)");
+}
+
+/// The keys of `zmq_curve`(7).
+#[test]
+fn keys_have_the_text_of_z85() {
+    let text = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6";
+    let secret = SecretKey::from_z85(text).unwrap();
+    assert_eq!(secret.to_z85(), text);
+    let public = secret.public_key();
+    assert_eq!(public.to_z85(), "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7");
+    assert_eq!(PublicKey::from_z85(public.to_z85()), Some(public));
+    for bad in ["", &text[1..], &format!("{text}0"), &text.replace('J', " "), &"#".repeat(40)] {
+        assert_eq!((PublicKey::from_z85(bad), SecretKey::from_z85(bad)), (None, None), "{bad}");
+    }
 }
