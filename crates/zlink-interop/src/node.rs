@@ -219,17 +219,34 @@ impl Node {
         self.expect("send", result);
     }
 
+    fn labelled(&mut self) -> io::Result<(Label, Vec<u8>)> {
+        match &mut self.inner {
+            Inner::Zlink(socket) => match socket.recv() {
+                Ok(message) => {
+                    let label = Label { routing_id: message.routing_id(), group: message.group().to_vec() };
+                    Ok((label, message.to_vec()))
+                }
+                Err(Error::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+                Err(error) => Err(io::Error::other(error)),
+            },
+            Inner::Libzmq(peer) => peer.recv_labelled(),
+        }
+    }
+
     /// Receives a message of one part with what it says beside its body.
     #[track_caller]
     pub fn recv_labelled(&mut self) -> (Label, Vec<u8>) {
-        let result = match &mut self.inner {
-            Inner::Zlink(socket) => socket.recv().map_err(io::Error::other).map(|message| {
-                let label = Label { routing_id: message.routing_id(), group: message.group().to_vec() };
-                (label, message.to_vec())
-            }),
-            Inner::Libzmq(peer) => peer.recv_labelled(),
-        };
+        let result = self.labelled();
         self.expect("receive", result)
+    }
+
+    /// As [`recv_labelled`](Self::recv_labelled), or nothing if none comes within `ZMQ_RCVTIMEO`.
+    #[track_caller]
+    pub fn try_recv_labelled(&mut self) -> Option<(Label, Vec<u8>)> {
+        match self.labelled() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            other => Some(self.expect("receive", other)),
+        }
     }
 
     fn try_recv(&mut self) -> io::Result<Parts> {

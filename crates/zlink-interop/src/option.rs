@@ -28,6 +28,14 @@ pub const IPV6: i32 = 42;
 pub const XPUB_VERBOSE: i32 = 40;
 /// `ZMQ_ROUTER_RAW`.
 pub const ROUTER_RAW: i32 = 41;
+/// `ZMQ_CURVE_SERVER`.
+pub const CURVE_SERVER: i32 = 47;
+/// `ZMQ_CURVE_PUBLICKEY`, 32 bytes or text in Z85.
+pub const CURVE_PUBLICKEY: i32 = 48;
+/// `ZMQ_CURVE_SECRETKEY`, 32 bytes or text in Z85.
+pub const CURVE_SECRETKEY: i32 = 49;
+/// `ZMQ_CURVE_SERVERKEY`, 32 bytes or text in Z85.
+pub const CURVE_SERVERKEY: i32 = 50;
 /// `ZMQ_PROBE_ROUTER`.
 pub const PROBE_ROUTER: i32 = 51;
 /// `ZMQ_HEARTBEAT_IVL`, in milliseconds.
