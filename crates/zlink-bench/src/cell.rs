@@ -13,6 +13,8 @@ pub(crate) enum Kind {
     RoundTrip,
     /// Messages one way as fast as they go; the time from the first to the last at the receiver.
     Stream,
+    /// Sockets that are opened, connected, ask for one answer and are closed, some at a time.
+    Connect,
 }
 
 impl Kind {
@@ -20,8 +22,21 @@ impl Kind {
         match self {
             Self::RoundTrip => "roundtrip",
             Self::Stream => "stream",
+            Self::Connect => "connect",
         }
     }
+}
+
+/// How the connection is secured.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Mechanism {
+    #[default]
+    Null,
+    /// With encryption; the bound side is the server.
+    Curve,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
@@ -57,7 +72,7 @@ impl Transport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Pattern {
-    /// REP echoes for REQ (round trip only).
+    /// REP echoes for REQ (round trip and connect only).
     ReqRep,
     /// PULL receives from PUSH (stream only).
     PushPull,
@@ -97,9 +112,9 @@ impl Pattern {
 
     pub(crate) fn allows(self, kind: Kind) -> bool {
         match self {
-            Self::ReqRep => kind == Kind::RoundTrip,
+            Self::ReqRep => kind != Kind::Stream,
             Self::PushPull | Self::PubSub => kind == Kind::Stream,
-            Self::Pair | Self::DealerDealer | Self::DealerRouter => true,
+            Self::Pair | Self::DealerDealer | Self::DealerRouter => kind != Kind::Connect,
         }
     }
 
@@ -142,9 +157,12 @@ pub(crate) struct Cell {
     /// Bytes in a message body.
     pub(crate) size: usize,
     pub(crate) pin: Pin,
+    /// Records from before there was a choice have none.
+    #[serde(default)]
+    pub(crate) mechanism: Mechanism,
     /// Microseconds of sleep before each round trip, not counted in its time.
     pub(crate) idle_us: u64,
-    /// Round trips or messages that are measured.
+    /// Round trips, messages or connections that are measured.
     pub(crate) count: u64,
     /// Those that go before, unmeasured.
     pub(crate) warmup: u64,
@@ -168,11 +186,23 @@ impl Cell {
             (Kind::RoundTrip, _) => 60_000.0 + body * 2.0,
             (Kind::Stream, Transport::Inproc) => 140.0 + body * 0.02,
             (Kind::Stream, _) => 240.0 + body * 0.9,
+            (Kind::Connect, _) => 400_000.0 + body * 2.0,
         };
         let count = (seconds * 1e9 / nanos) as u64;
-        let mut cell = Self { kind, transport, pattern, size, pin, idle_us: 0, count: 0, warmup: 0 };
+        let mechanism = Mechanism::Null;
+        let mut cell =
+            Self { kind, transport, pattern, size, pin, mechanism, idle_us: 0, count: 0, warmup: 0 };
         cell.set_count(count.max(100));
         cell
+    }
+
+    /// The same cell with encryption, and with as many fewer messages as that takes longer.
+    pub(crate) fn with_curve(mut self) -> Self {
+        self.mechanism = Mechanism::Curve;
+        if self.kind == Kind::Stream {
+            self.set_count((self.count / 4).max(100));
+        }
+        self
     }
 
     /// Sets the count, and the warm-up to a tenth of it.
@@ -194,6 +224,9 @@ impl fmt::Display for Cell {
             format_size(self.size),
             self.pin.name()
         )?;
+        if self.mechanism == Mechanism::Curve {
+            f.write_str(" curve")?;
+        }
         if self.idle_us > 0 {
             write!(f, " idle={}us", self.idle_us)?;
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::cell::{Pattern, Pin, Transport, parse_size};
+use crate::cell::{Mechanism, Pattern, Pin, Transport, parse_size};
 use crate::engine::{Engine, parse_engine};
 use crate::worker::Api;
 
@@ -46,6 +46,18 @@ pub(crate) enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Connections: how many sockets a second are opened, connected, answered once and closed.
+    Connect {
+        #[command(flatten)]
+        scope: Scope,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// CURVE: streams of 64 B, 1 KiB and 64 KiB, round trips and connections over TCP, with encryption.
+    Curve {
+        #[command(flatten)]
+        common: Common,
+    },
     /// Every engine once on every transport with tiny counts: shows that it works, not how fast.
     Smoke {
         #[command(flatten)]
@@ -53,8 +65,8 @@ pub(crate) enum Command {
     },
     /// Fails, with the cells that fell short, unless the ratios to libzmq keep to a thresholds file.
     ///
-    /// A line of the file reads `stream tcp push-pull 64 pin=none rate >= 2.0`: kind (roundtrip or
-    /// stream), transport, pattern, size, pin, metric (rate, p50, p90, p99, p99.9, max, cpu,
+    /// A line of the file reads `stream tcp push-pull 64 pin=none rate >= 2.0`: kind (roundtrip,
+    /// stream or connect), transport, pattern, size, pin, perhaps `curve`, metric (rate, p50, p90, p99, p99.9, max, cpu,
     /// switches, rss), and the ratio that the median has to reach or must not exceed. The limit is
     /// widened by the noise that the A/A row of the same cell and metric shows.
     Gate {
@@ -82,13 +94,16 @@ pub(crate) struct Scope {
     /// The transports to go over.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_value = "tcp,ipc,inproc")]
     pub(crate) transport: Vec<Transport>,
-    /// Socket types; req-rep for round trips and push-pull for streams if not given.
+    /// Socket types; push-pull for streams and req-rep for all else if not given.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub(crate) pattern: Vec<Pattern>,
     /// Which CPUs to use: wherever the scheduler likes, the first for all, or one for each side.
     #[arg(long, value_name = "PIN,..", value_delimiter = ',', default_value = "none")]
     pub(crate) pin: Vec<Pin>,
-    /// Measured messages or round trips in each run, instead of a number found from --duration.
+    /// Without encryption, or with.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_value = "null")]
+    pub(crate) mechanism: Vec<Mechanism>,
+    /// Measured messages, round trips or connections in each run, instead of a number found from --duration.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) messages: Option<u64>,
 }

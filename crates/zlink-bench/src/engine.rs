@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, Pattern, Transport};
+use crate::cell::{Cell, Kind, Mechanism, Pattern, Transport};
 
 /// The name of the engine all others are compared with.
 pub(crate) const REFERENCE: &str = "libzmq";
@@ -59,7 +59,22 @@ impl Engine {
 
     /// Why this engine has nothing to measure in `cell`, if so. Such a cell is left out, not failed.
     pub(crate) fn does_not_apply(&self, cell: &Cell) -> Option<&'static str> {
+        if cell.mechanism == Mechanism::Curve {
+            match self.kind {
+                _ if cell.transport == Transport::Inproc => {
+                    return Some("nothing is encrypted within a process");
+                }
+                EngineKind::Raw => return Some("a plain socket does not encrypt"),
+                EngineKind::Library(ref path)
+                    if path == libzmq_reference::shared_object() && !libzmq_reference::has_curve() =>
+                {
+                    return Some("libzmq was built without libsodium");
+                }
+                _ => {}
+            }
+        }
         match self.kind {
+            EngineKind::Raw if cell.kind == Kind::Connect => Some("a plain socket has no handshake"),
             EngineKind::Raw if cell.transport == Transport::Inproc => {
                 Some("there is no socket between two threads")
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cell::{Cell, Kind, Pattern, Pin, Transport, parse_size};
+use crate::cell::{Cell, Kind, Mechanism, Pattern, Pin, Transport, parse_size};
 use crate::stats::Metric;
 use crate::suite::SuiteResult;
 
@@ -14,6 +14,7 @@ pub(crate) struct Threshold {
     pub(crate) pattern: Pattern,
     pub(crate) size: usize,
     pub(crate) pin: Pin,
+    pub(crate) mechanism: Mechanism,
     pub(crate) metric: Metric,
     /// Whether the ratio has to be at least `limit`; at most otherwise.
     pub(crate) at_least: bool,
@@ -22,12 +23,16 @@ pub(crate) struct Threshold {
 
 impl Threshold {
     pub(crate) fn cell(&self, seconds: f64) -> Cell {
-        Cell::new(self.kind, self.transport, self.pattern, self.size, self.pin, seconds)
+        let cell = Cell::new(self.kind, self.transport, self.pattern, self.size, self.pin, seconds);
+        match self.mechanism {
+            Mechanism::Null => cell,
+            Mechanism::Curve => cell.with_curve(),
+        }
     }
 
     fn is_about(&self, cell: &Cell) -> bool {
-        (self.kind, self.transport, self.pattern, self.size, self.pin)
-            == (cell.kind, cell.transport, cell.pattern, cell.size, cell.pin)
+        (self.kind, self.transport, self.pattern, self.size, self.pin, self.mechanism)
+            == (cell.kind, cell.transport, cell.pattern, cell.size, cell.pin, cell.mechanism)
     }
 
     /// The limit, moved by `noise` to the side that forgives.
@@ -69,13 +74,20 @@ fn parse_line(line: &str) -> Result<Threshold, String> {
         T::from_str(word, false).map_err(|_| format!("`{word}` is not known"))
     }
     let words: Vec<&str> = line.split_whitespace().collect();
+    let (mechanism, words) = match words.as_slice() {
+        [first @ .., "curve", metric, sign, limit] => {
+            (Mechanism::Curve, [first, &[*metric, *sign, *limit]].concat())
+        }
+        all => (Mechanism::Null, all.to_vec()),
+    };
     let [kind, transport, pattern, size, pin, metric, sign, limit] = words.as_slice() else {
-        return Err("expected: KIND TRANSPORT PATTERN SIZE pin=PIN METRIC <=|>= RATIO".into());
+        return Err("expected: KIND TRANSPORT PATTERN SIZE pin=PIN [curve] METRIC <=|>= RATIO".into());
     };
     let kind = match *kind {
         "roundtrip" => Kind::RoundTrip,
         "stream" => Kind::Stream,
-        other => return Err(format!("`{other}` is neither roundtrip nor stream")),
+        "connect" => Kind::Connect,
+        other => return Err(format!("`{other}` is neither roundtrip nor stream nor connect")),
     };
     let pattern: Pattern = value(pattern)?;
     if !pattern.allows(kind) {
@@ -86,8 +98,8 @@ fn parse_line(line: &str) -> Result<Threshold, String> {
         .find(|known| known.name() == *metric)
         .ok_or_else(|| format!("`{metric}` is not a metric"))?;
     let is_latency = !matches!(metric, Metric::Rate | Metric::Cpu | Metric::Switches | Metric::Rss);
-    if is_latency && kind == Kind::Stream {
-        return Err(format!("a stream has no {}", metric.name()));
+    if is_latency && kind != Kind::RoundTrip {
+        return Err(format!("a {} has no {}", kind.name(), metric.name()));
     }
     let limit: f64 = limit.parse().map_err(|_| format!("`{limit}` is not a number"))?;
     if !(limit.is_finite() && limit > 0.0) {
@@ -98,6 +110,7 @@ fn parse_line(line: &str) -> Result<Threshold, String> {
         transport: value(transport)?,
         pattern,
         size: parse_size(size)?,
+        mechanism,
         pin: value(pin.strip_prefix("pin=").ok_or("the fifth word is pin=none, pin=0 or pin=split")?)?,
         metric,
         at_least: match *sign {

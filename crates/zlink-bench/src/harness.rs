@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::cell::{Cell, Kind};
+use crate::cell::{Cell, Kind, Mechanism};
 use crate::system::Usage;
 
 /// The longest routing id there is (23/ZMTP, 28/REQREP).
@@ -27,7 +27,36 @@ const ROUTING_ID_MAX: usize = 255;
 pub(crate) struct SocketOptions {
     /// Send and receive high-water mark in messages; `None` leaves the library's default.
     pub(crate) hwm: Option<i32>,
+    pub(crate) security: Security,
 }
+
+/// How a side secures its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Security {
+    None,
+    CurveServer,
+    CurveClient,
+}
+
+impl Security {
+    /// Of the bound side, then of the connected side.
+    pub(crate) fn pair(mechanism: Mechanism) -> (Self, Self) {
+        match mechanism {
+            Mechanism::Null => (Self::None, Self::None),
+            Mechanism::Curve => (Self::CurveServer, Self::CurveClient),
+        }
+    }
+}
+
+/// The server's keys, which are nobody's secret: those of `zmq_curve`(7).
+pub(crate) const SERVER_PUBLIC: &str = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
+pub(crate) const SERVER_SECRET: &str = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6";
+/// The client's keys.
+pub(crate) const CLIENT_PUBLIC: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
+pub(crate) const CLIENT_SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
+
+/// Sockets that are connected at a time where connections are counted.
+const AT_A_TIME: u64 = 32;
 
 /// A loaded library with one context, which opens sockets in any thread.
 pub(crate) trait Library: Sync {
@@ -91,8 +120,8 @@ pub(crate) struct Outcome {
 /// Runs the bound side: echo or sink.
 pub(crate) fn run_bound<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<Outcome> {
     match (cell.kind, cell.pattern.is_routed()) {
-        (Kind::RoundTrip, false) => echo(socket, cell),
-        (Kind::RoundTrip, true) => echo_routed(socket, cell),
+        (Kind::RoundTrip | Kind::Connect, false) => echo(socket, cell),
+        (Kind::RoundTrip | Kind::Connect, true) => echo_routed(socket, cell),
         (Kind::Stream, false) => sink::<S, false>(socket, cell),
         (Kind::Stream, true) => sink::<S, true>(socket, cell),
     }
@@ -101,9 +130,40 @@ pub(crate) fn run_bound<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<Ou
 /// Runs the connected side: ping or source.
 pub(crate) fn run_connected<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<Outcome> {
     match cell.kind {
-        Kind::RoundTrip => ping(socket, cell),
+        Kind::RoundTrip | Kind::Connect => ping(socket, cell),
         Kind::Stream => source(socket, cell),
     }
+}
+
+/// Connects socket after socket: each asks once, and is closed when it has its answer.
+pub(crate) fn run_connections<S: Socket>(
+    open: impl Fn() -> io::Result<S>,
+    endpoint: &str,
+    cell: &Cell,
+) -> io::Result<Outcome> {
+    let run = |count: u64| {
+        let mut left = count;
+        while left > 0 {
+            let mut sockets = Vec::new();
+            for _ in 0..left.min(AT_A_TIME) {
+                let mut socket = open()?;
+                socket.connect(endpoint)?;
+                let mut message = socket.message(cell.size)?;
+                socket.send(&mut message, false)?;
+                sockets.push((socket, message));
+            }
+            left -= sockets.len() as u64;
+            for (socket, message) in &mut sockets {
+                check(socket.recv(message)?, cell.size)?;
+            }
+        }
+        Ok::<(), io::Error>(())
+    };
+    run(cell.warmup)?;
+    let usage_at_start = Usage::now()?;
+    let begin = Instant::now();
+    run(cell.count)?;
+    Ok(Outcome { elapsed: begin.elapsed(), latency: None, usage_at_start })
 }
 
 fn ping<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<Outcome> {

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cell::{Cell, Kind, Pattern, Pin, Transport};
+use crate::cell::{Cell, Kind, Mechanism, Pattern, Pin, Transport};
 use crate::cli::{Cli, Command, Common, Scope};
 use crate::engine::{Engine, EngineKind};
 use crate::runner::Settings;
@@ -59,6 +59,14 @@ fn run(command: Command) -> Result<bool, String> {
         Command::Throughput { scope, common } => {
             let cells = scoped_cells(Kind::Stream, &scope, 0, &common)?;
             measure("throughput", cells, &common, 3).map(|result| has_reference(&result))
+        }
+        Command::Connect { scope, common } => {
+            let cells = scoped_cells(Kind::Connect, &scope, 0, &common)?;
+            measure("connect", cells, &common, 3).map(|result| has_reference(&result))
+        }
+        Command::Curve { common } => {
+            let cells = curve_cells(common.duration.unwrap_or(0.5));
+            measure("curve", cells, &common, 5).map(|result| has_reference(&result))
         }
         Command::Smoke { common } => {
             let result = measure("smoke", smoke_cells(), &common, 1)?;
@@ -171,6 +179,20 @@ fn quick_cells(seconds: f64) -> Vec<Cell> {
     cells
 }
 
+fn curve_cells(seconds: f64) -> Vec<Cell> {
+    [
+        (Kind::Stream, Pattern::PushPull, 64),
+        (Kind::Stream, Pattern::PushPull, 1024),
+        (Kind::Stream, Pattern::PushPull, 65536),
+        (Kind::RoundTrip, Pattern::ReqRep, 64),
+        (Kind::Connect, Pattern::ReqRep, 64),
+    ]
+    .map(|(kind, pattern, size)| {
+        Cell::new(kind, Transport::Tcp, pattern, size, Pin::None, seconds).with_curve()
+    })
+    .into()
+}
+
 fn smoke_cells() -> Vec<Cell> {
     let mut cells = Vec::new();
     for transport in Transport::ALL {
@@ -182,12 +204,16 @@ fn smoke_cells() -> Vec<Cell> {
             cells.push(cell);
         }
     }
+    for mut cell in curve_cells(0.1) {
+        cell.set_count(200);
+        cells.push(cell);
+    }
     cells
 }
 
 fn scoped_cells(kind: Kind, scope: &Scope, idle_us: u64, common: &Common) -> Result<Vec<Cell>, String> {
     let usual = match kind {
-        Kind::RoundTrip => Pattern::ReqRep,
+        Kind::RoundTrip | Kind::Connect => Pattern::ReqRep,
         Kind::Stream => Pattern::PushPull,
     };
     let patterns = if scope.pattern.is_empty() { vec![usual] } else { scope.pattern.clone() };
@@ -199,8 +225,15 @@ fn scoped_cells(kind: Kind, scope: &Scope, idle_us: u64, common: &Common) -> Res
     for &transport in &scope.transport {
         for &pattern in &patterns {
             for &size in &scope.size {
-                for &pin in &scope.pin {
+                for (&pin, &mechanism) in scope
+                    .pin
+                    .iter()
+                    .flat_map(|pin| scope.mechanism.iter().map(move |mechanism| (pin, mechanism)))
+                {
                     let mut cell = Cell::new(kind, transport, pattern, size, pin, seconds);
+                    if mechanism == Mechanism::Curve {
+                        cell = cell.with_curve();
+                    }
                     if let Some(messages) = scope.messages {
                         cell.set_count(messages);
                     }

@@ -52,7 +52,7 @@ pub(crate) mod tests {
 
     fn cell(kind: Kind, transport: Transport) -> Cell {
         let pattern = match kind {
-            Kind::RoundTrip => Pattern::ReqRep,
+            Kind::RoundTrip | Kind::Connect => Pattern::ReqRep,
             Kind::Stream => Pattern::PushPull,
         };
         Cell::new(kind, transport, pattern, 64, Pin::None, 0.5)

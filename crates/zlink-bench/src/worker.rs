@@ -15,7 +15,7 @@ use crate::cell::{Cell, Kind, Pattern};
 use crate::engine::{Engine, EngineKind};
 use crate::harness::capi::{Buffers, CLibrary, Messages};
 use crate::harness::raw::Raw;
-use crate::harness::{self, Library, Outcome, Socket, SocketOptions};
+use crate::harness::{self, Library, Outcome, Security, Socket, SocketOptions};
 use crate::system::{Usage, peak_rss_kib, pin_to};
 
 /// Stands before each event on standard output.
@@ -125,31 +125,43 @@ fn dispatch(job: &Job) -> io::Result<()> {
 }
 
 fn perform<L: Library>(library: &L, job: &Job) -> io::Result<()> {
-    let options = SocketOptions { hwm: job.hwm };
+    let options = |security| SocketOptions { hwm: job.hwm, security };
+    let (server, client) = Security::pair(job.cell.mechanism);
+    let (bound, connected) = (options(server), options(client));
     let (bound_type, connected_type) = job.cell.pattern.socket_types();
     match job.side {
         Side::Bound => {
-            let mut socket = library.socket(bound_type, options)?;
+            let mut socket = library.socket(bound_type, bound)?;
             let endpoint = socket.bind(&job.endpoint)?;
             emit(&Event::Ready { endpoint, version: library.version() })?;
             socket.establish()?;
             report(&harness::run_bound(&mut socket, &job.cell)?)
         }
+        Side::Connected if job.cell.kind == Kind::Connect => {
+            emit(&Event::Ready { endpoint: job.endpoint.clone(), version: library.version() })?;
+            let open = || library.socket(connected_type, connected);
+            report(&harness::run_connections(open, &job.endpoint, &job.cell)?)
+        }
         Side::Connected => {
-            let mut socket = library.socket(connected_type, options)?;
+            let mut socket = library.socket(connected_type, connected)?;
             connect(&mut socket, job, &job.endpoint)?;
             emit(&Event::Ready { endpoint: job.endpoint.clone(), version: library.version() })?;
             report(&harness::run_connected(&mut socket, &job.cell)?)
         }
-        Side::Both => perform_both(library, job, options),
+        Side::Both => perform_both(library, job, bound, connected),
     }
 }
 
 /// Runs both sides in one process, the connected one in a second thread that opens, uses and closes
 /// its socket.
-fn perform_both<L: Library>(library: &L, job: &Job, options: SocketOptions) -> io::Result<()> {
+fn perform_both<L: Library>(
+    library: &L,
+    job: &Job,
+    of_bound: SocketOptions,
+    of_connected: SocketOptions,
+) -> io::Result<()> {
     let (bound_type, connected_type) = job.cell.pattern.socket_types();
-    let mut bound = library.socket(bound_type, options)?;
+    let mut bound = library.socket(bound_type, of_bound)?;
     let endpoint = bound.bind(&job.endpoint)?;
     emit(&Event::Ready { endpoint: endpoint.clone(), version: library.version() })?;
     let (outcome_out, outcome_in) = mpsc::channel();
@@ -160,7 +172,13 @@ fn perform_both<L: Library>(library: &L, job: &Job, options: SocketOptions) -> i
                 if let Some(cpu) = job.peer_cpu {
                     pin_to(cpu)?;
                 }
-                let mut socket = library.socket(connected_type, options)?;
+                if job.cell.kind == Kind::Connect {
+                    let open = || library.socket(connected_type, of_connected);
+                    let _ = outcome_out.send(harness::run_connections(open, &endpoint, &job.cell)?);
+                    let _ = finished.recv();
+                    return Ok(());
+                }
+                let mut socket = library.socket(connected_type, of_connected)?;
                 connect(&mut socket, job, &endpoint)?;
                 let _ = outcome_out.send(harness::run_connected(&mut socket, &job.cell)?);
                 // Ends when the other thread has reported and dropped its end.
@@ -173,7 +191,7 @@ fn perform_both<L: Library>(library: &L, job: &Job, options: SocketOptions) -> i
             let of_bound = harness::run_bound(&mut bound, &job.cell)?;
             let of_connected = outcome_in.recv().map_err(io::Error::other)?;
             report(match job.cell.kind {
-                Kind::RoundTrip => &of_connected,
+                Kind::RoundTrip | Kind::Connect => &of_connected,
                 Kind::Stream => &of_bound,
             })?;
             drop(finish);

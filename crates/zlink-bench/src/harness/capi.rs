@@ -12,7 +12,9 @@ use std::ptr;
 
 use libloading::os::unix::{Library as Dynamic, RTLD_LOCAL, RTLD_NOW};
 
-use super::{Library, Socket, SocketOptions};
+use super::{
+    CLIENT_PUBLIC, CLIENT_SECRET, Library, SERVER_PUBLIC, SERVER_SECRET, Security, Socket, SocketOptions,
+};
 
 const ZMQ_SUBSCRIBE: c_int = 6;
 const ZMQ_SNDMORE: c_int = 2;
@@ -20,6 +22,10 @@ const ZMQ_SNDHWM: c_int = 23;
 const ZMQ_RCVHWM: c_int = 24;
 const ZMQ_LAST_ENDPOINT: c_int = 32;
 const ZMQ_XPUB_NODROP: c_int = 69;
+const ZMQ_CURVE_SERVER: c_int = 47;
+const ZMQ_CURVE_PUBLICKEY: c_int = 48;
+const ZMQ_CURVE_SECRETKEY: c_int = 49;
+const ZMQ_CURVE_SERVERKEY: c_int = 50;
 const TYPE_SUB: i32 = 2;
 const TYPE_XPUB: i32 = 9;
 
@@ -153,6 +159,18 @@ impl<Api> CLibrary<Api> {
         if let Some(hwm) = options.hwm {
             handle.set_int(ZMQ_SNDHWM, hwm)?;
             handle.set_int(ZMQ_RCVHWM, hwm)?;
+        }
+        match options.security {
+            Security::None => {}
+            Security::CurveServer => {
+                handle.set_int(ZMQ_CURVE_SERVER, 1)?;
+                handle.set(ZMQ_CURVE_SECRETKEY, SERVER_SECRET.as_bytes())?;
+            }
+            Security::CurveClient => {
+                handle.set(ZMQ_CURVE_SERVERKEY, SERVER_PUBLIC.as_bytes())?;
+                handle.set(ZMQ_CURVE_PUBLICKEY, CLIENT_PUBLIC.as_bytes())?;
+                handle.set(ZMQ_CURVE_SECRETKEY, CLIENT_SECRET.as_bytes())?;
+            }
         }
         match socket_type {
             TYPE_SUB => handle.set(ZMQ_SUBSCRIBE, &[])?,

@@ -282,7 +282,7 @@ mod tests {
 
     fn pair() -> (RawSocket, RawSocket) {
         let raw = Raw::new(Kind::Stream);
-        let options = SocketOptions { hwm: None };
+        let options = SocketOptions { hwm: None, security: crate::harness::Security::None };
         let mut bound = raw.socket(7, options).expect("raw sockets always open");
         let endpoint = bound.bind("tcp://127.0.0.1:*").expect("a free port exists");
         let mut connected = raw.socket(8, options).expect("raw sockets always open");

@@ -4,7 +4,11 @@
 
 use std::io;
 
-use super::{Library, Socket, SocketOptions};
+use zlink::curve::{PublicKey, SecretKey};
+
+use super::{
+    CLIENT_PUBLIC, CLIENT_SECRET, Library, SERVER_PUBLIC, SERVER_SECRET, Security, Socket, SocketOptions,
+};
 
 /// A context of the `zlink` crate.
 pub(crate) struct RustLibrary(zlink::Context);
@@ -17,6 +21,14 @@ impl RustLibrary {
 
 fn other(error: impl std::fmt::Display) -> io::Error {
     io::Error::other(error.to_string())
+}
+
+fn public(text: &str) -> io::Result<PublicKey> {
+    PublicKey::from_z85(text).ok_or_else(|| other("not a key"))
+}
+
+fn secret(text: &str) -> io::Result<SecretKey> {
+    SecretKey::from_z85(text).ok_or_else(|| other("not a key"))
 }
 
 fn socket_type(number: i32) -> io::Result<zlink::SocketType> {
@@ -41,6 +53,18 @@ impl Library for RustLibrary {
         if let Some(hwm) = options.hwm {
             socket.set_send_hwm(hwm).map_err(other)?;
             socket.set_receive_hwm(hwm).map_err(other)?;
+        }
+        match options.security {
+            Security::None => {}
+            Security::CurveServer => {
+                socket.set_curve_server(true).map_err(other)?;
+                socket.set_curve_secret_key(&secret(SERVER_SECRET)?).map_err(other)?;
+            }
+            Security::CurveClient => {
+                socket.set_curve_server_key(&public(SERVER_PUBLIC)?).map_err(other)?;
+                socket.set_curve_public_key(&public(CLIENT_PUBLIC)?).map_err(other)?;
+                socket.set_curve_secret_key(&secret(CLIENT_SECRET)?).map_err(other)?;
+            }
         }
         Ok(RustSocket { socket, source: Vec::new() })
     }

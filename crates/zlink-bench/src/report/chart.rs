@@ -35,7 +35,7 @@ struct Bar {
 pub(crate) fn draw(result: &SuiteResult, folder: &Path) -> Result<Vec<(String, String)>, String> {
     let mut drawn = Vec::new();
     for transport in Transport::ALL {
-        for kind in [Kind::RoundTrip, Kind::Stream] {
+        for kind in [Kind::RoundTrip, Kind::Stream, Kind::Connect] {
             let cells: Vec<&CellResult> = result
                 .cells
                 .iter()
@@ -44,6 +44,7 @@ pub(crate) fn draw(result: &SuiteResult, folder: &Path) -> Result<Vec<(String, S
             let title = match kind {
                 Kind::RoundTrip => format!("{}: round trip, p50 (line: p99), µs", transport.title()),
                 Kind::Stream => format!("{}: stream, thousand messages a second", transport.title()),
+                Kind::Connect => format!("{}: thousand connections a second", transport.title()),
             };
             let Some(svg) = render(&title, kind, &cells, &result.engines)? else { continue };
             let file = format!("{}-{}.svg", kind.name(), transport.name());
@@ -92,7 +93,9 @@ fn bars(kind: Kind, one: &CellResult, engines: &[(String, String)]) -> Vec<Bar> 
                     value: Metric::P50.median(runs)? / 1e3,
                     upper: Metric::P99.median(runs).map(|nanos| nanos / 1e3),
                 },
-                Kind::Stream => Bar { engine, value: Metric::Rate.median(runs)? / 1e3, upper: None },
+                Kind::Stream | Kind::Connect => {
+                    Bar { engine, value: Metric::Rate.median(runs)? / 1e3, upper: None }
+                }
             };
             (bar.value > 0.0).then_some(bar)
         })

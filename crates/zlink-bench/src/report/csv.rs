@@ -30,7 +30,7 @@ pub(crate) fn render(result: &SuiteResult) -> String {
                 );
                 let megabytes = match cell.kind {
                     Kind::Stream => format!("{:.3}", run.rate * cell.size as f64 / 1e6),
-                    Kind::RoundTrip => String::new(),
+                    Kind::RoundTrip | Kind::Connect => String::new(),
                 };
                 let rss = |index: usize| run.peak_rss_kib.get(index).map_or_else(String::new, u64::to_string);
                 text.push_str(&format!(

@@ -1,6 +1,6 @@
 //! The tables, TCP, IPC and inproc apart.
 
-use crate::cell::{Kind, Transport, format_size};
+use crate::cell::{Kind, Mechanism, Transport, format_size};
 use crate::engine::REFERENCE_AGAIN;
 use crate::runner::Figures;
 use crate::stats::Metric;
@@ -17,7 +17,7 @@ pub(crate) fn render(result: &SuiteResult) -> String {
             continue;
         }
         text.push_str(&format!("\n## {}\n", transport.title()));
-        for kind in [Kind::RoundTrip, Kind::Stream] {
+        for kind in [Kind::RoundTrip, Kind::Stream, Kind::Connect] {
             let cells: Vec<&CellResult> = cells.iter().copied().filter(|one| one.cell.kind == kind).collect();
             if !cells.is_empty() {
                 text.push_str(&table(kind, &cells));
@@ -79,6 +79,7 @@ fn noise_sentence(result: &SuiteResult) -> String {
         ("round trip p50", worst(Kind::RoundTrip, Metric::P50)),
         ("p99", worst(Kind::RoundTrip, Metric::P99)),
         ("stream rate", worst(Kind::Stream, Metric::Rate)),
+        ("connection rate", worst(Kind::Connect, Metric::Rate)),
     ]
     .into_iter()
     .filter_map(|(what, noise)| Some(format!("{what} {}", noise?)))
@@ -104,15 +105,25 @@ fn table(kind: Kind, cells: &[&CellResult]) -> String {
              | CPU ÷ libzmq | switches/msg | peak RSS MiB |\n\
              |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         ),
+        Kind::Connect => String::from(
+            "\n### Connections\n\n\
+             | cell | engine | connections/s | rate ÷ libzmq | lowest–highest | CPU µs/connection \
+             | CPU ÷ libzmq | switches/connection | peak RSS MiB |\n\
+             |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
+        ),
     };
     let columns = match kind {
         Kind::RoundTrip => 13,
         Kind::Stream => 10,
+        Kind::Connect => 9,
     };
     for one in cells {
         let cell = &one.cell;
         let mut label =
             format!("{} {}, pin {}", cell.pattern.name(), format_size(cell.size), cell.pin.name());
+        if cell.mechanism == Mechanism::Curve {
+            label.push_str(", CURVE");
+        }
         if idle {
             label.push_str(&format!(", idle {} µs", cell.idle_us));
         }
@@ -120,8 +131,11 @@ fn table(kind: Kind, cells: &[&CellResult]) -> String {
             let label = if index == 0 { label.as_str() } else { "" };
             let mut fields = vec![label.to_owned(), engine_name(&row.engine)];
             match row.complete() {
-                Some(runs) if kind == Kind::RoundTrip => fields.extend(trip(one, row, runs)),
-                Some(runs) => fields.extend(stream(one, row, runs)),
+                Some(runs) => fields.extend(match kind {
+                    Kind::RoundTrip => trip(one, row, runs),
+                    Kind::Stream => stream(one, row, runs),
+                    Kind::Connect => connections(one, row, runs),
+                }),
                 None => {
                     fields.push(match (&row.not_applicable, &row.failure) {
                         (Some(_), _) => "–".into(),
@@ -154,16 +168,31 @@ fn trip(one: &CellResult, row: &Row, runs: &[Figures]) -> Vec<String> {
     ]
 }
 
+/// The lowest and the highest rate of any run, in units of `unit` a second.
+fn spread(runs: &[Figures], unit: f64) -> String {
+    let rates = || runs.iter().map(|figures| figures.rate / unit);
+    format!("{}–{}", number(rates().reduce(f64::min)), number(rates().reduce(f64::max)))
+}
+
+fn connections(one: &CellResult, row: &Row, runs: &[Figures]) -> Vec<String> {
+    vec![
+        number(Metric::Rate.median(runs)),
+        ratio(one, row, Metric::Rate),
+        spread(runs, 1.0),
+        number(Metric::Cpu.median(runs).map(|nanos| nanos / 1e3)),
+        ratio(one, row, Metric::Cpu),
+        switches(runs),
+        rss(runs),
+    ]
+}
+
 fn stream(one: &CellResult, row: &Row, runs: &[Figures]) -> Vec<String> {
     let rate = Metric::Rate.median(runs);
-    let rates = || runs.iter().map(|figures| figures.rate / 1e3);
-    let lowest = rates().reduce(f64::min);
-    let highest = rates().reduce(f64::max);
     vec![
         number(rate.map(|rate| rate / 1e3)),
         number(rate.map(|rate| rate * one.cell.size as f64 / 1e6)),
         ratio(one, row, Metric::Rate),
-        format!("{}–{}", number(lowest), number(highest)),
+        spread(runs, 1e3),
         number(Metric::Cpu.median(runs)),
         ratio(one, row, Metric::Cpu),
         switches(runs),
