@@ -14,8 +14,8 @@ pub(crate) const DONTWAIT: c_int = 1;
 pub(crate) const SNDMORE: c_int = 2;
 
 /// Options that no value at all, a null pointer, clears. libzmq refuses an empty value otherwise. ZMQ_TCP_ACCEPT_FILTER,
-/// ZMQ_IPC_FILTER_PID, _UID and _GID.
-const CLEARED_BY_NULL: [c_int; 4] = [38, 58, 59, 60];
+/// ZMQ_IPC_FILTER_PID, _UID and _GID, ZMQ_SOCKS_PROXY, ZMQ_BINDTODEVICE.
+const CLEARED_BY_NULL: [c_int; 6] = [38, 58, 59, 60, 68, 92];
 
 /// A socket as C programs hold it.
 pub(crate) struct Socket {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zlink_pipe::QueueConfig;
 use zlink_zmtp::{HandshakeConfig, SocketType};
 
-use crate::transport::{TlsRole, TransportConfig};
+use crate::transport::{Proxy, TlsRole, TransportConfig};
 
 #[derive(Clone, Debug)]
 pub(crate) struct EngineConfig {
@@ -13,6 +13,8 @@ pub(crate) struct EngineConfig {
     pub(crate) transport: TransportConfig,
     /// For a `wss` endpoint.
     pub(crate) tls: Option<TlsRole>,
+    /// The way to `tcp` peers that are connected to.
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) handshake: HandshakeConfig,
     /// Peers are no ZeroMQ sockets: there is no handshake, and bytes are messages as they come.
     pub(crate) raw: bool,

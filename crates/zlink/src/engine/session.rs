@@ -6,9 +6,12 @@
 //!                          └── Waiting ◄─┴──────────────┴────────────┘   (pause, then again)
 //! accepted connection:                            Handshaking ─► Running ─► gone
 //! ```
+//!
+//! By way of a SOCKS proxy there is Proxying between Connecting and Handshaking.
 
 mod connect;
 mod handshake;
+mod proxy;
 mod zap;
 
 use std::collections::VecDeque;
@@ -30,7 +33,7 @@ use crate::inproc::Names;
 use crate::monitor::{Ends, EventKind, MonitorHub};
 use crate::pipe::push_message;
 use crate::reactor::{Interest, TimerId};
-use crate::transport::{Endpoint, Stream, Target, WebAddress, finish_connect};
+use crate::transport::{Endpoint, Negotiation, Stream, Target, WebAddress, finish_connect};
 use zap::Question;
 
 /// How long a peer may take to close an `ipc` connection whose other direction has ended.
@@ -118,6 +121,7 @@ enum Phase {
     Waiting,
     Resolving,
     Connecting(OwnedFd),
+    Proxying { fd: OwnedFd, negotiation: Box<Negotiation>, wants_write: bool },
     Handshaking(Box<Handshaking>),
     Running { connection: Arc<Connection>, heartbeat: Heartbeat },
 }
@@ -220,7 +224,7 @@ impl Session {
                     let Phase::Connecting(fd) = std::mem::replace(&mut self.phase, Phase::Waiting) else {
                         return true;
                     };
-                    self.connected(fd, thread)
+                    self.arrived(fd, thread)
                 }
                 Err(_) => {
                     let _ = thread.shared.epoll.delete(fd.as_fd());
@@ -229,6 +233,7 @@ impl Session {
                     self.try_next_target(thread)
                 }
             },
+            Phase::Proxying { .. } => self.negotiate(readable || hangup, thread),
             Phase::Handshaking(_) => self.shake(readable, hangup, thread),
             Phase::Running { connection, .. } => {
                 let connection = Arc::clone(connection);
@@ -369,6 +374,10 @@ impl Session {
         let (fd, kind) = match std::mem::replace(&mut self.phase, Phase::Waiting) {
             Phase::Waiting | Phase::Resolving => return,
             Phase::Connecting(fd) => (fd.as_raw_fd(), EventKind::Closed),
+            Phase::Proxying { fd, .. } => {
+                let _ = thread.shared.epoll.delete(fd.as_fd());
+                (fd.as_raw_fd(), EventKind::Closed)
+            }
             Phase::Handshaking(shaking) => {
                 let _ = thread.shared.epoll.delete(shaking.stream.as_fd());
                 shaking.stream.say_goodbye();

@@ -241,6 +241,24 @@ stored {
         TCP_MAXRT = 80; tcp_max_retransmit: int(0, i32::MAX) = 0; on []; LaterEndpoints rw;
         "the time TCP goes on retransmitting", "ms"; millis(set_tcp_max_retransmit, tcp_max_retransmit);
     }
+    /// Host and port of a SOCKS 5 proxy (RFC 1928) by way of which `tcp` and `ws` endpoints are connected to; it looks
+    /// up their hosts' names. With a source address as in an endpoint, the connection to it comes from there. One that is
+    /// malformed makes the connect fail with `EINVAL`. None if empty.
+    {
+        SOCKS_PROXY = 68; socks_proxy: text(0, usize::MAX) = "none"; on []; LaterEndpoints rw;
+        "the proxy that connects go through", "address"; text(set_socks_proxy, socks_proxy);
+    }
+    /// With a name, the proxy is asked for authentication by it and the password (RFC 1929), which go to it in clear
+    /// text. None if empty.
+    {
+        SOCKS_USERNAME = 99; socks_username: text(0, 255) = "none"; on []; LaterEndpoints rw;
+        "the name to tell the proxy", "text"; text(set_socks_username, socks_username);
+    }
+    /// See `ZMQ_SOCKS_USERNAME`, without which it is not used.
+    {
+        SOCKS_PASSWORD = 100; socks_password: text(0, 255) = "none"; on []; LaterEndpoints rw;
+        "the password to tell the proxy", "text"; text(set_socks_password, socks_password);
+    }
     /// The next bind listens on this descriptor, which must be bound and listening already, instead of opening its
     /// own: socket activation. −1 for none.
     {

@@ -24,7 +24,10 @@ use crate::inbox::PipeId;
 use crate::inproc::InprocEnd;
 use crate::monitor::{Ends, EventKind};
 use crate::option::SocketOptions;
-use crate::transport::{AcceptFilter, DatagramSocket, Endpoint, Listener, TransportConfig, TransportError};
+use crate::transport::{
+    AcceptFilter, DatagramSocket, Endpoint, EndpointError, Listener, Negotiation, Proxy, TransportConfig,
+    TransportError,
+};
 
 /// `ZMQ_NOTIFY_CONNECT` and `ZMQ_NOTIFY_DISCONNECT`.
 const NOTIFY_CONNECT: i32 = 1;
@@ -239,7 +242,8 @@ impl Socket {
 
     fn connect_remote(&self, core: &mut Core, endpoint: Endpoint) -> Result<RecordKind> {
         let io = self.context.choose_io_thread(core.options.affinity)?;
-        let config = self.config_for(&endpoint, &core.options, false)?;
+        let mut config = self.config_for(&endpoint, &core.options, false)?;
+        config.proxy = way_to(&endpoint, &core.options)?;
         let handle = SessionHandle::new(Arc::clone(&io));
         let id = EndpointId::new();
         let side = (!config.immediate).then(|| PipeSide {
@@ -538,6 +542,7 @@ impl Socket {
                 }),
             },
             tls: None,
+            proxy: None,
             handshake: HandshakeConfig {
                 socket_type: self.socket_type,
                 routing_id: options.routing_id.clone(),
@@ -579,6 +584,24 @@ impl Socket {
             in_batch: options.in_batch_size as usize,
         }
     }
+}
+
+/// The proxy by way of which `endpoint` is to be connected to, if there is one.
+fn way_to(endpoint: &Endpoint, options: &SocketOptions) -> Result<Option<Proxy>> {
+    // C callers may count the closing NUL in.
+    let text = |bytes: &[u8]| {
+        let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(text).into_owned()
+    };
+    let address = text(&options.socks_proxy);
+    let (Endpoint::Tcp(tcp), false) = (endpoint, address.is_empty()) else { return Ok(None) };
+    let proxy = Proxy::new(&address, &options.socks_username, &options.socks_password)?;
+    // What does not fit in is found now rather than at each try.
+    Negotiation::new(&proxy, tcp).map_err(|_| EndpointError::Malformed {
+        endpoint: endpoint.to_string(),
+        reason: "the host's name has more than the 255 bytes that SOCKS allows",
+    })?;
+    Ok(Some(proxy))
 }
 
 impl Core {

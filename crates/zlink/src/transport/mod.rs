@@ -22,6 +22,7 @@ mod interface;
 mod ipc;
 mod listener;
 mod resolver;
+mod socks;
 mod stream;
 mod tcp;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use error::EndpointError;
 pub(crate) use error::{AcceptError, TransportError, errno_of};
 pub(crate) use listener::{Accepted, Listener};
 pub(crate) use resolver::Resolver;
+pub(crate) use socks::{Negotiation, Proxy, SocksError};
 pub(crate) use stream::Stream;
 #[cfg(feature = "wss")]
 pub(crate) use tls::{TlsError, TlsOptions, TlsRole};

@@ -60,12 +60,13 @@ impl Session {
                 self.phase = Phase::Resolving;
                 // Not by way of the mailbox, where the socket's close may be next: as with libzmq, a peer sees that
                 // somebody has connected who closes at once.
-                if let Some(address) = endpoint.numeric(self.port.config.transport.ipv6) {
+                let stop = self.port.config.proxy.as_ref().map_or(endpoint, |proxy| proxy.endpoint());
+                if let Some(address) = stop.numeric(self.port.config.transport.ipv6) {
                     return self.resolved(Ok(vec![address]), thread);
                 }
                 let io = Arc::clone(&thread.shared);
                 let done = Box::new(move |result| io.post(Command::Resolved { key, result }));
-                thread.shared.resolver.resolve(endpoint, self.port.config.transport.ipv6, done);
+                thread.shared.resolver.resolve(stop, self.port.config.transport.ipv6, done);
                 true
             }
             // In-process connects have no session, and datagram sockets one of their own.
@@ -85,7 +86,12 @@ impl Session {
         let Some(connector) = &mut self.connector else { return false };
         let Endpoint::Tcp(endpoint) = &connector.endpoint else { return false };
         let targets = result.and_then(|addresses| {
-            let source = endpoint.source_addr(ipv6)?;
+            let source = match endpoint.source_addr(ipv6)? {
+                None => {
+                    self.port.config.proxy.as_ref().map_or(Ok(None), |it| it.endpoint().source_addr(ipv6))?
+                }
+                source => source,
+            };
             Ok(addresses.into_iter().map(|address| Target::Tcp(address, source)).collect())
         });
         match targets {
@@ -105,7 +111,7 @@ impl Session {
                 return self.retry_later(thread);
             };
             match start_connect(&target, &self.port.config.transport) {
-                Ok((fd, true)) => return self.connected(fd, thread),
+                Ok((fd, true)) => return self.arrived(fd, thread),
                 Ok((fd, false)) => {
                     let number = Errno::INPROGRESS.raw_os_error() as u32;
                     self.port.monitor.emit(EventKind::ConnectDelayed, number, &self.ends);
@@ -165,6 +171,7 @@ impl Session {
                 self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
                 self.try_next_target(thread)
             }
+            Phase::Proxying { .. } => self.no_way_through(Errno::TIMEDOUT, thread),
             Phase::Handshaking(_) => {
                 let number = Errno::TIMEDOUT.raw_os_error() as u32;
                 self.port.monitor.emit(EventKind::HandshakeFailedNoDetail, number, &self.ends);

@@ -4,6 +4,7 @@ mod endpoint;
 mod exhaustion;
 mod ipc;
 mod resolver;
+mod socks;
 mod tcp;
 mod udp;
 
