@@ -12,6 +12,7 @@ mod queue_ops;
 mod raw_stream;
 mod read_half;
 mod socket_ops;
+mod socks;
 mod subscriptions;
 mod zmtp;
 
@@ -22,6 +23,7 @@ pub use queue_ops::queue_ops;
 pub use raw_stream::raw_stream;
 pub use read_half::read_half;
 pub use socket_ops::socket_ops;
+pub use socks::socks;
 pub use subscriptions::subscriptions;
 pub use zmtp::{frames, greeting, handshake};
 
@@ -40,5 +42,6 @@ pub const TARGETS: &[Target] = &[
     ("raw_stream", raw_stream),
     ("subscriptions", subscriptions),
     ("socket_ops", socket_ops),
+    ("socks", socks),
     ("queue_ops", queue_ops),
 ];

@@ -80,5 +80,6 @@ replay! {
     raw_stream: 200
     subscriptions: 5000
     socket_ops: 200
+    socks: 20000
     queue_ops: 3000
 }
