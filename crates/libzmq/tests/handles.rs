@@ -30,11 +30,27 @@ fn assert_no_socket(bad: Handle, number: c_int) {
     assert_fails(zmq!(zmq_socket_monitor(bad, endpoint, 0xFFFF)), -1, number);
     assert_fails(zmq!(zmq_sendiov(bad, ptr::null_mut(), 0, 0)), -1, number);
     assert_fails(zmq!(zmq_recviov(bad, ptr::null_mut(), ptr::null_mut(), 0)), -1, number);
+    assert_fails(zmq!(zmq_sendmsg(bad, &mut message, DONTWAIT)), -1, number);
+    assert_fails(zmq!(zmq_recvmsg(bad, &mut message, DONTWAIT)), -1, number);
+    assert_fails(zmq!(zmq_socket_monitor_versioned(bad, endpoint, 1, 2, PAIR)), -1, number);
+    assert_fails(zmq!(zmq_socket_monitor_pipes_stats(bad)), -1, number);
+    assert_fails(zmq!(zmq_socket_get_peer_state(bad, memory, 1)), -1, number);
+    assert_fails(zmq!(zmq_join(bad, c"group".as_ptr())), -1, number);
+    assert_fails(zmq!(zmq_leave(bad, c"group".as_ptr())), -1, number);
+    assert_fails(zmq!(zmq_connect_peer(bad, endpoint)), 0, number);
     assert_fails(zmq!(zmq_close(bad)), -1, number);
+    // In these, none is something else.
+    let number = if bad.is_null() { EFAULT } else { number };
+    assert_fails(zmq!(zmq_proxy(bad, bad, ptr::null_mut())), -1, number);
+    assert_fails(zmq!(zmq_proxy_steerable(bad, bad, bad, bad)), -1, number);
+    assert_fails(zmq!(zmq_device(3, bad, bad)), -1, number);
     if !bad.is_null() {
         let mut item = Item { socket: bad, fd: 0, events: 1, revents: 0 };
         assert_fails(zmq!(zmq_poll(&mut item, 1, 0)), -1, number);
-        assert_fails(zmq!(zmq_proxy(bad, bad, ptr::null_mut())), -1, number);
+        assert_fails(zmq!(zmq_ppoll(&mut item, 1, 0, ptr::null())), -1, number);
+        let mut poller = zmq!(zmq_poller_new());
+        assert_fails(zmq!(zmq_poller_add(poller, bad, ptr::null_mut(), 1)), -1, number);
+        assert_done(zmq!(zmq_poller_destroy(&mut poller)));
     }
     assert_done(zmq!(zmq_msg_close(&mut message)));
 }
@@ -45,6 +61,21 @@ fn assert_no_context(bad: Handle) {
     assert_fails(zmq!(zmq_ctx_get(bad, 1)), -1, EFAULT);
     assert_fails(zmq!(zmq_ctx_shutdown(bad)), -1, EFAULT);
     assert_fails(zmq!(zmq_ctx_term(bad)), -1, EFAULT);
+    assert_fails(zmq!(zmq_term(bad)), -1, EFAULT);
+    assert_fails(zmq!(zmq_ctx_destroy(bad)), -1, EFAULT);
+    let (mut value, mut size) = ([0u8; 4], 4);
+    assert_fails(zmq!(zmq_ctx_set_ext(bad, 1, value.as_ptr().cast(), 4)), -1, EFAULT);
+    assert_fails(zmq!(zmq_ctx_get_ext(bad, 1, value.as_mut_ptr().cast(), &mut size)), -1, EFAULT);
+}
+
+fn assert_no_timers(bad: Handle) {
+    assert_fails(zmq!(zmq_timers_add(bad, 1, None, ptr::null_mut())), -1, EFAULT);
+    assert_fails(zmq!(zmq_timers_cancel(bad, 1)), -1, EFAULT);
+    assert_fails(zmq!(zmq_timers_set_interval(bad, 1, 1)), -1, EFAULT);
+    assert_fails(zmq!(zmq_timers_reset(bad, 1)), -1, EFAULT);
+    assert_fails(zmq!(zmq_timers_timeout(bad)), -1, EFAULT);
+    assert_fails(zmq!(zmq_timers_execute(bad)), -1, EFAULT);
+    assert_fails(zmq!(zmq_timers_destroy(&mut { bad })), -1, EFAULT);
 }
 
 /// Pointers that never were handles: none, small, wild, misaligned, the program's own.
@@ -70,6 +101,7 @@ fn foreign_pointers_are_no_handles() {
     for pointer in foreign() {
         assert_no_socket(pointer, ENOTSOCK);
         assert_no_context(pointer);
+        assert_no_timers(pointer);
     }
 }
 
@@ -82,8 +114,11 @@ fn a_handle_of_another_kind_is_told() {
     let mut timers = zmq!(zmq_timers_new());
     assert_no_socket(timers, ENOTSOCK);
     assert_no_context(timers);
-    assert_fails(zmq!(zmq_timers_execute(socket.0)), -1, EFAULT);
+    assert_no_timers(socket.0);
+    assert_no_timers(context.0);
+    let closed = timers;
     assert_done(zmq!(zmq_timers_destroy(&mut timers)));
+    assert_no_timers(closed);
 }
 
 #[test]
@@ -111,6 +146,9 @@ fn a_missing_argument_is_told() {
     assert_fails(zmq!(zmq_getsockopt(pair.0, LINGER, ptr::null_mut(), &mut size)), -1, EFAULT);
     let memory: *mut c_void = memory.as_mut_ptr().cast();
     assert_fails(zmq!(zmq_getsockopt(pair.0, LINGER, memory, ptr::null_mut())), -1, EFAULT);
+    assert_fails(zmq!(zmq_ctx_set_ext(context.0, 1, ptr::null(), 4)), -1, EFAULT);
+    assert_fails(zmq!(zmq_ctx_get_ext(context.0, 1, ptr::null_mut(), &mut 4)), -1, EFAULT);
+    assert_fails(zmq!(zmq_ctx_get_ext(context.0, 1, memory, ptr::null_mut())), -1, EFAULT);
     assert_fails(zmq!(zmq_poll(ptr::null_mut(), 1, 0)), -1, EFAULT);
     assert_fails(zmq!(zmq_poll(ptr::null_mut(), -1, 0)), -1, EINVAL);
     assert_fails(zmq!(zmq_proxy(pair.0, ptr::null_mut(), ptr::null_mut())), -1, EFAULT);

@@ -26,6 +26,42 @@ fn capabilities_are_those_that_are_there() {
 }
 
 #[test]
+fn keys_without_a_place_are_refused() {
+    assert_eq!(zmq!(zmq_curve_keypair(ptr::null_mut(), ptr::null_mut())), -1);
+    assert_eq!(zmq!(zmq_curve_public(ptr::null_mut(), ptr::null())), -1);
+}
+
+#[test]
+fn a_sleep_lasts_as_long_as_it_should() {
+    let start = std::time::Instant::now();
+    zmq!(zmq_sleep(-1));
+    zmq!(zmq_sleep(1));
+    assert!(start.elapsed() >= std::time::Duration::from_secs(1));
+}
+
+#[test]
+fn old_names_do_the_same() {
+    let context = zmq!(zmq_init(1));
+    let (push, pull) = (zmq!(zmq_socket(context, PUSH)), zmq!(zmq_socket(context, PULL)));
+    assert_done(zmq!(zmq_bind(push, c"inproc://old".as_ptr())));
+    assert_done(zmq!(zmq_connect(pull, c"inproc://old".as_ptr())));
+    let mut message = Msg::none();
+    assert_done(zmq!(zmq_msg_init_buffer(&mut message, b"old".as_ptr().cast(), 3)));
+    assert_eq!(zmq!(zmq_sendmsg(push, &mut message, DONTWAIT)), 3);
+    assert_eq!(zmq!(zmq_recvmsg(pull, &mut message, 0)), 3);
+    assert_done(zmq!(zmq_msg_close(&mut message)));
+    let others = [push, pull].map(Shared);
+    assert_done(zmq!(zmq_ctx_shutdown(context)));
+    assert_fails(zmq!(zmq_device(1, push, pull)), -1, ETERM);
+    for socket in others {
+        assert_done(zmq!(zmq_close(socket.0)));
+    }
+    assert_done(zmq!(zmq_term(context)));
+    let context = zmq!(zmq_ctx_new());
+    assert_done(zmq!(zmq_ctx_destroy(context)));
+}
+
+#[test]
 fn z85_goes_there_and_back() {
     let bytes: Vec<u8> = (0..=255).collect();
     let mut text = vec![1u8; 321];
