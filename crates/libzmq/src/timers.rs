@@ -49,9 +49,16 @@ impl Timers {
     /// runs a handler once, not once for each interval missed.
     fn execute(&self) {
         let now = Instant::now();
-        let due: Vec<c_int> =
-            self.lock().timers.iter().filter(|(_, timer)| timer.due <= now).map(|(id, _)| *id).collect();
-        for id in due {
+        let mut due: Vec<(Instant, c_int)> = self
+            .lock()
+            .timers
+            .iter()
+            .map(|(id, timer)| (timer.due, *id))
+            .filter(|(due, _)| *due <= now)
+            .collect();
+        // In the order in which they should have run.
+        due.sort_unstable();
+        for (_, id) in due {
             let mut set = self.lock();
             // An earlier handler may have cancelled this one, or put it off.
             let Some(timer) = set.timers.get_mut(&id).filter(|timer| timer.due <= now) else { continue };

@@ -8,6 +8,18 @@ use common::api::*;
 
 mod common;
 
+with_each_library! {
+    a_sized_message_holds_what_the_caller_writes,
+    a_size_that_no_machine_has_is_enomem,
+    lent_memory_is_given_back_once_when_the_message_is_closed,
+    lent_memory_is_given_back_once_after_the_last_copy,
+    lent_memory_is_given_back_once_by_a_receiver_in_the_same_process,
+    memory_without_a_release_function_stays_the_callers,
+    properties_that_are_not_there_are_einval,
+    parts_tell_whether_another_follows,
+    vectors_travel_as_parts,
+}
+
 /// Sizes inside the message, in memory of its own, and so large that it travels by reference.
 const SIZES: [usize; 7] = [0, 1, 40, 41, 4096, 100_000, 3 << 20];
 
@@ -45,7 +57,6 @@ fn message_of(body: &[u8]) -> Msg {
     message
 }
 
-#[test]
 fn a_sized_message_holds_what_the_caller_writes() {
     for size in SIZES {
         let mut message = Msg::none();
@@ -60,7 +71,6 @@ fn a_sized_message_holds_what_the_caller_writes() {
     }
 }
 
-#[test]
 fn a_size_that_no_machine_has_is_enomem() {
     for size in [usize::MAX, isize::MAX as usize, 1 << 60] {
         let mut message = Msg::none();
@@ -68,7 +78,6 @@ fn a_size_that_no_machine_has_is_enomem() {
     }
 }
 
-#[test]
 fn lent_memory_is_given_back_once_when_the_message_is_closed() {
     for size in SIZES {
         let (mut body, releases) = (vec![1; size], AtomicUsize::new(0));
@@ -81,7 +90,6 @@ fn lent_memory_is_given_back_once_when_the_message_is_closed() {
     }
 }
 
-#[test]
 fn lent_memory_is_given_back_once_after_the_last_copy() {
     let (mut body, releases) = (vec![1; 100], AtomicUsize::new(0));
     let mut first = lent(&mut body, &releases);
@@ -95,7 +103,6 @@ fn lent_memory_is_given_back_once_after_the_last_copy() {
     assert_eq!(releases.load(Ordering::SeqCst), 1);
 }
 
-#[test]
 fn lent_memory_is_given_back_once_by_a_receiver_in_the_same_process() {
     let context = Context::new();
     for endpoint in ["inproc://lent", "tcp://127.0.0.1:*"] {
@@ -120,7 +127,6 @@ fn lent_memory_is_given_back_once_by_a_receiver_in_the_same_process() {
     }
 }
 
-#[test]
 fn memory_without_a_release_function_stays_the_callers() {
     let mut body = vec![5; 100];
     let mut message = Msg::none();
@@ -194,7 +200,6 @@ fn what_is_no_message_is_efault_everywhere() {
     assert_done(zmq!(zmq_msg_close(&mut good)));
 }
 
-#[test]
 fn properties_that_are_not_there_are_einval() {
     let mut message = message_of(b"x");
     assert_fails(zmq!(zmq_msg_get(&message, 99)), -1, EINVAL);
@@ -233,7 +238,6 @@ fn strings_of_a_message_live_as_long_as_it_or_its_connection() {
     assert_done(zmq!(zmq_msg_close(&mut copy)));
 }
 
-#[test]
 fn parts_tell_whether_another_follows() {
     let context = Context::new();
     let (pull, push) = context.pair(PULL, PUSH, "inproc://parts");
@@ -248,7 +252,6 @@ fn parts_tell_whether_another_follows() {
     assert_done(zmq!(zmq_msg_close(&mut message)));
 }
 
-#[test]
 fn vectors_travel_as_parts() {
     let context = Context::new();
     let (pull, push) = context.pair(PULL, PUSH, "inproc://vectors");

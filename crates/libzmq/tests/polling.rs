@@ -10,6 +10,12 @@ use common::api::*;
 mod common;
 
 with_each_library! {
+    a_steerable_proxy_tells_what_it_has_passed_on,
+    sockets_and_descriptors_are_told_apart_and_together,
+    a_descriptor_that_is_not_open_is_an_error_of_its_item,
+    no_items_sleep_for_the_time_out,
+    a_time_out_passes_without_events,
+    a_proxy_ends_with_eterm,
     a_look_makes_the_descriptor_of_an_idle_socket_unreadable,
 }
 
@@ -32,7 +38,6 @@ fn poll(items: &mut [Item], timeout: i64) -> (i32, Vec<i16>) {
     (found, items.iter().map(|item| item.revents).collect())
 }
 
-#[test]
 fn sockets_and_descriptors_are_told_apart_and_together() {
     let context = Context::new();
     let (pull, push) = context.pair(PULL, PUSH, "inproc://poll");
@@ -57,7 +62,6 @@ fn sockets_and_descriptors_are_told_apart_and_together() {
     assert_eq!(poll(&mut items, 0), (0, vec![0, 0]));
 }
 
-#[test]
 fn a_descriptor_that_is_not_open_is_an_error_of_its_item() {
     assert_eq!(poll(&mut [on_fd(1 << 20, POLLIN)], -1), (1, vec![POLLERR]));
 }
@@ -75,7 +79,6 @@ fn a_look_makes_the_descriptor_of_an_idle_socket_unreadable() {
     }
 }
 
-#[test]
 fn no_items_sleep_for_the_time_out() {
     let start = std::time::Instant::now();
     assert_eq!(zmq!(zmq_poll(ptr::null_mut(), 0, 30)), 0);
@@ -83,7 +86,6 @@ fn no_items_sleep_for_the_time_out() {
     assert_eq!(zmq!(zmq_poll(ptr::null_mut(), 0, 0)), 0);
 }
 
-#[test]
 fn a_time_out_passes_without_events() {
     let context = Context::new();
     let (pull, _push) = context.pair(PULL, PUSH, "tcp://127.0.0.1:*");
@@ -94,6 +96,50 @@ fn a_time_out_passes_without_events() {
     assert!(start.elapsed() >= std::time::Duration::from_millis(30));
 }
 
+/// A command's reply.
+fn command(master: &Socket, text: &[u8]) -> Vec<Vec<u8>> {
+    master.send(text, 0);
+    let mut parts = vec![master.recv()];
+    while master.get(RCVMORE) != 0 {
+        parts.push(master.recv());
+    }
+    parts
+}
+
+fn a_steerable_proxy_tells_what_it_has_passed_on() {
+    let context = Context::new();
+    let (frontend, client) = context.pair(ROUTER, DEALER, "inproc://front");
+    let (backend, worker) = context.pair(DEALER, REP, "tcp://127.0.0.1:*");
+    let (control, master) = context.pair(REP, REQ, "inproc://control");
+    let sockets = [frontend, backend, control].map(|socket| Shared(socket.into_handle()));
+    std::thread::scope(|scope| {
+        let proxy = scope.spawn(|| {
+            let [frontend, backend, control] = sockets.each_ref().map(Shared::get);
+            assert_done(zmq!(zmq_proxy_steerable(frontend, backend, ptr::null_mut(), control)));
+        });
+        let statistics = || -> Vec<u64> {
+            let number = |part: Vec<u8>| u64::from_ne_bytes(part.try_into().expect("eight bytes"));
+            command(&master, b"STATISTICS").into_iter().map(number).collect()
+        };
+        assert_eq!(statistics(), [0; 8]);
+        for round in 1..=3 {
+            // A routing id of five bytes, an empty part, and the body.
+            client.send(b"", SNDMORE);
+            client.send(&[b'q'; 100], 0);
+            assert_eq!(worker.recv(), [b'q'; 100]);
+            worker.send(&[b'a'; 10], 0);
+            assert_eq!((client.recv(), client.recv()), (vec![], vec![b'a'; 10]));
+            let (parts, forth, back) = (3 * round, 105 * round, 15 * round);
+            assert_eq!(statistics(), [parts, forth, parts, back, parts, back, parts, forth]);
+        }
+        assert_eq!(command(&master, b"TERMINATE"), [b""]);
+        proxy.join().expect("no panic");
+    });
+    for socket in sockets {
+        assert_done(zmq!(zmq_close(socket.0)));
+    }
+}
+
 #[test]
 fn a_steerable_proxy_obeys_its_control_socket() {
     let context = Context::new();
@@ -102,18 +148,7 @@ fn a_steerable_proxy_obeys_its_control_socket() {
     let (control, master) = context.pair(REP, REQ, "inproc://control");
     let (capture_end, captured) = context.pair(PUSH, PULL, "inproc://capture");
     let sockets = [frontend, backend, capture_end, control].map(|socket| Shared(socket.into_handle()));
-    let command = |text: &[u8]| {
-        master.send(text, 0);
-        let reply = master.recv();
-        if master.get(RCVMORE) == 0 {
-            return vec![reply];
-        }
-        let mut parts = vec![reply];
-        while master.get(RCVMORE) != 0 {
-            parts.push(master.recv());
-        }
-        parts
-    };
+    let command = |text: &[u8]| command(&master, text);
     std::thread::scope(|scope| {
         let proxy = scope.spawn(|| {
             let [frontend, backend, capture, control] = sockets.each_ref().map(Shared::get);
@@ -150,7 +185,6 @@ fn a_steerable_proxy_obeys_its_control_socket() {
     }
 }
 
-#[test]
 fn a_proxy_ends_with_eterm() {
     let context = Context::new();
     let (frontend, push) = context.pair(PULL, PUSH, "tcp://127.0.0.1:*");
