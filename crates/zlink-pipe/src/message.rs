@@ -208,8 +208,12 @@ impl Message {
     ///
     /// In place, since this is what every received message goes through: a message returned by value would
     /// be moved, 64 bytes at a time, through every caller.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not within the buffer.
     #[inline]
-    pub(crate) fn assign_part(&mut self, buf: &Buf, start: usize, end: usize) {
+    pub fn assign_part(&mut self, buf: &Buf, start: usize, end: usize) {
         let bytes = &buf.as_slice()[start..end];
         if bytes.len() < SHARE_FROM || bytes.len() < buf.capacity() / SLACK {
             self.assign_copy(bytes);

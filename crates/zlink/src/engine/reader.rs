@@ -421,21 +421,19 @@ impl ReadHalf {
     ) -> Result<(), DecodeError> {
         let Some(Large { header, mut body, .. }) = self.large.take() else { return Ok(()) };
         self.after_large = true;
-        let mut more = header.frame.more();
-        if !self.is_as_is() {
+        let (mut more, mut message) = (header.frame.more(), Message::new());
+        if self.is_as_is() {
+            message = Message::from(body);
+        } else {
             let opened = open(self.opener.as_deref_mut(), &header, body.as_mut_slice())?;
             if opened.command {
                 return self.command(&body.as_slice()[opened.body], ready, notices);
             }
             more = opened.more;
-            let len = opened.body.len();
-            if opened.body.start > 0 {
-                body.as_mut_slice().copy_within(opened.body, 0);
-            }
-            body.truncate(len);
+            message.assign_part(&body.freeze(), opened.body.start, opened.body.end);
         }
         let position = if more { Position::Middle } else { Position::Whole };
-        self.pending.push_back(Entry::body(Message::from(body), more, position));
+        self.pending.push_back(Entry::body(message, more, position));
         if !more {
             ready.append(&mut self.pending);
         }
