@@ -3,6 +3,7 @@
 //! `fuzz_targets/` mounts them for libfuzzer, and `tests/replay.rs` as tests that need nothing but a stable
 //! toolchain. A function returns normally for every input; whatever it finds it reports by a panic.
 
+mod curve;
 mod datagrams;
 mod encoder;
 mod endpoints;
@@ -16,6 +17,7 @@ mod socks;
 mod subscriptions;
 mod zmtp;
 
+pub use curve::{curve_handshake, curve_messages};
 pub use datagrams::datagrams;
 pub use encoder::encoder;
 pub use endpoints::endpoints;
@@ -35,6 +37,8 @@ pub const TARGETS: &[Target] = &[
     ("greeting", greeting),
     ("handshake", handshake),
     ("frames", frames),
+    ("curve_handshake", curve_handshake),
+    ("curve_messages", curve_messages),
     ("endpoints", endpoints),
     ("datagrams", datagrams),
     ("read_half", read_half),

@@ -73,6 +73,8 @@ replay! {
     greeting: 5000
     handshake: 5000
     frames: 20000
+    curve_handshake: 1000
+    curve_messages: 1000
     endpoints: 20000
     datagrams: 2000
     read_half: 2000

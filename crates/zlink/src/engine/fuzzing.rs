@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use zlink_pipe::{BufMut, Chunk, Entry};
 use zlink_zmtp::SocketType;
+use zlink_zmtp::curve::Opener;
 use zlink_zmtp::zws::mask::Keys;
 
 use super::encoder::Encoder;
@@ -29,7 +30,20 @@ pub fn decode<'a>(
     pieces: impl Iterator<Item = &'a [u8]>,
 ) -> Decoded {
     let framing = if old_framing { Framing::V1 } else { Framing::V2 };
-    let mut half = ReadHalf::new(framing, max_message, SocketType::Pub, min_buffer);
+    decode_with(ReadHalf::new(framing, max_message, SocketType::Pub, min_buffer), pieces)
+}
+
+/// As [`decode`], where every frame is in a box of CURVE.
+pub fn decode_sealed<'a>(
+    opener: Opener,
+    min_buffer: usize,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> Decoded {
+    let half = ReadHalf::new(Framing::V2, None, SocketType::Pub, min_buffer);
+    decode_with(half.with_opener(Some(opener)), pieces)
+}
+
+fn decode_with<'a>(mut half: ReadHalf, pieces: impl Iterator<Item = &'a [u8]>) -> Decoded {
     let (mut ready, mut notices, mut parts, mut error) = (VecDeque::new(), Vec::new(), Vec::new(), None);
     for piece in pieces {
         let fed = half.feed(piece, &mut ready, &mut notices);

@@ -49,7 +49,8 @@ stored {
         LINGER = 17; linger: int(-1, i32::MAX) = -1; on []; AtOnce rw;
         "the time a closed socket may still send what is queued", "ms"; timeout(set_linger, linger);
     }
-    /// A longer message ends the connection it comes from before any of its body is stored. −1 means no limit.
+    /// A longer message ends the connection it comes from before any of its body is stored. −1 means no limit. What
+    /// counts is the part on the wire: with CURVE that is 33 bytes longer than its body.
     {
         MAXMSGSIZE = 22; max_message_size: long() = -1; on []; LaterEndpoints rw;
         "the size of the largest message accepted from a peer", "bytes"; long(set_max_message_size, max_message_size);
