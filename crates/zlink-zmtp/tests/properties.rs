@@ -128,6 +128,12 @@ proptest! {
         let _ = command::parse(&noise);
         let body = [&[name.len() as u8], name.as_bytes(), &noise].concat();
         let Ok(parsed) = command::parse(&body) else { return Ok(()) };
+        // Of a heartbeat's context, as much as may be sent.
+        let body = match parsed {
+            Command::Ping { context, .. } => &body[..7 + context.len()],
+            Command::Pong { context } => &body[..5 + context.len()],
+            _ => &body,
+        };
         let mut out = Vec::new();
         match parsed {
             Command::Error(reason) => command::encode_error(&mut out, reason).unwrap(),
@@ -144,6 +150,6 @@ proptest! {
                 return Ok(());
             }
         }
-        prop_assert_eq!(out, common::command(&body));
+        prop_assert_eq!(out, common::command(body));
     }
 }
