@@ -7,6 +7,25 @@ use zlink_zmtp::{HandshakeConfig, SocketType};
 
 use crate::transport::{Proxy, TlsRole, TransportConfig};
 
+/// When a connect is not tried again (`ZMQ_RECONNECT_STOP`).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReconnectStop {
+    pub(crate) refused: bool,
+    pub(crate) handshake_failed: bool,
+    pub(crate) refused_after_disconnect: bool,
+}
+
+impl ReconnectStop {
+    /// From the option's bits.
+    pub(crate) fn new(bits: i32) -> Self {
+        ReconnectStop {
+            refused: bits & 1 != 0,
+            handshake_failed: bits & 2 != 0,
+            refused_after_disconnect: bits & 4 != 0,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct EngineConfig {
     pub(crate) socket_type: SocketType,
@@ -27,6 +46,7 @@ pub(crate) struct EngineConfig {
     pub(crate) reconnect_interval: Option<Duration>,
     /// The pause doubles up to this. Zero: it does not grow.
     pub(crate) reconnect_interval_max: Duration,
+    pub(crate) reconnect_stop: ReconnectStop,
     pub(crate) heartbeat_interval: Duration,
     pub(crate) heartbeat_ttl: Duration,
     pub(crate) heartbeat_timeout: Duration,

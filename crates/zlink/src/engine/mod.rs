@@ -23,7 +23,7 @@ pub(crate) mod stats;
 mod testing;
 mod writer;
 
-pub(crate) use config::EngineConfig;
+pub(crate) use config::{EngineConfig, ReconnectStop};
 pub(crate) use connection::{Connection, ReadTurn};
 pub(crate) use datagram::{DatagramSession, Form};
 pub(crate) use io_thread::{Command, EndpointId, IoShared, IoThread};

@@ -15,6 +15,7 @@ mod proxy;
 mod zap;
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -104,6 +105,8 @@ struct Connector {
     pause: Duration,
     /// Addresses of the current round that were not tried yet.
     targets: VecDeque<Target>,
+    /// The last of them that was tried refused.
+    refused: bool,
 }
 
 struct Handshaking {
@@ -226,7 +229,10 @@ impl Session {
                     };
                     self.arrived(fd, thread)
                 }
-                Err(_) => {
+                Err(error) => {
+                    if let Some(connector) = &mut self.connector {
+                        connector.refused = error.kind() == ErrorKind::ConnectionRefused;
+                    }
                     let _ = thread.shared.epoll.delete(fd.as_fd());
                     self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
                     thread.cancel_timer(&mut self.timer);

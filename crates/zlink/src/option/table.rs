@@ -89,6 +89,13 @@ stored {
         RECONNECT_IVL_MAX = 21; reconnect_interval_max: int(0, i32::MAX) = 0; on []; LaterEndpoints rw;
         "the longest time between two reconnects", "ms"; millis(set_reconnect_interval_max, reconnect_interval_max);
     }
+    /// A sum of 1: not once it is refused; 2: not after a handshake that failed; 4: not once it is refused after a
+    /// disconnect, while what was sent before waits to be delivered. 0: after all of them, at the reconnect interval. The
+    /// pipe goes with the connect that is given up, and what waits in it. Other bits have no effect.
+    {
+        RECONNECT_STOP = 109; reconnect_stop: int(i32::MIN, i32::MAX) = 0; on []; LaterEndpoints rw;
+        "when a connect is not tried again", "bits"; int(set_reconnect_stop, reconnect_stop);
+    }
     /// Passed to `listen`; the kernel may lower it.
     {
         BACKLOG = 19; backlog: int(0, i32::MAX) = 100; on []; LaterEndpoints rw;

@@ -17,7 +17,7 @@ use super::{Core, Socket, linger_time};
 use crate::attach::{Attachment, Link, Marks};
 use crate::engine::{
     Command, ConnectTo, DatagramSession, EndpointId, EngineConfig, Form, IoShared, ListenerHandle, PipeSide,
-    Port, SessionHandle,
+    Port, ReconnectStop, SessionHandle,
 };
 use crate::error::{Error, Result};
 use crate::inbox::PipeId;
@@ -557,6 +557,7 @@ impl Socket {
             connect_timeout: some_millis(options.connect_timeout),
             reconnect_interval: u64::try_from(options.reconnect_interval).ok().map(Duration::from_millis),
             reconnect_interval_max: millis(options.reconnect_interval_max),
+            reconnect_stop: ReconnectStop::new(options.reconnect_stop),
             heartbeat_interval,
             heartbeat_ttl: millis(options.heartbeat_ttl),
             heartbeat_timeout: match options.heartbeat_timeout {

@@ -41,8 +41,13 @@ impl Session {
     ) -> Box<Self> {
         let mut session = Session::new(handle, port, Ends::connecting(&to.endpoint.to_string()));
         let pause = session.port.config.reconnect_interval.unwrap_or_default();
-        session.connector =
-            Some(Connector { id: to.id, endpoint: to.endpoint, pause, targets: VecDeque::new() });
+        session.connector = Some(Connector {
+            id: to.id,
+            endpoint: to.endpoint,
+            pause,
+            targets: VecDeque::new(),
+            refused: false,
+        });
         session.pipe = to.pipe;
         Box::new(session)
     }
@@ -108,8 +113,11 @@ impl Session {
         loop {
             let Some(connector) = &mut self.connector else { return false };
             let Some(target) = connector.targets.pop_front() else {
-                return self.retry_later(thread);
+                let stop = self.port.config.reconnect_stop;
+                let give_up = stop.refused || (stop.refused_after_disconnect && self.closing);
+                return !(connector.refused && give_up) && self.retry_later(thread);
             };
+            connector.refused = false;
             match start_connect(&target, &self.port.config.transport) {
                 Ok((fd, true)) => return self.arrived(fd, thread),
                 Ok((fd, false)) => {
@@ -123,7 +131,7 @@ impl Session {
                         return true;
                     }
                 }
-                Err(_) => {}
+                Err(error) => connector.refused = error.kind() == io::ErrorKind::ConnectionRefused,
             }
         }
     }
@@ -175,7 +183,7 @@ impl Session {
             Phase::Handshaking(_) => {
                 let number = Errno::TIMEDOUT.raw_os_error() as u32;
                 self.port.monitor.emit(EventKind::HandshakeFailedNoDetail, number, &self.ends);
-                self.drop_connection(thread)
+                self.handshake_failed(false, thread)
             }
         }
     }

@@ -144,12 +144,8 @@ impl Session {
         });
         if let Err(error) = outcome {
             self.report_failed_handshake(&error);
-            if matches!(error, ShakeError::Protocol(HandshakeError::PeerError(_))) {
-                // Refused with a reason: to try again would change nothing, as libzmq has it, too.
-                self.close_connection(thread);
-                return false;
-            }
-            return self.drop_connection(thread);
+            let refused = matches!(error, ShakeError::Protocol(HandshakeError::PeerError(_)));
+            return self.handshake_failed(refused, thread);
         }
         let blocked = !handshake.output().is_empty() || !flushed;
         if handshake.peer().is_some() && !blocked {
@@ -161,6 +157,14 @@ impl Session {
             let _ = thread.shared.epoll.modify(stream.as_fd(), self.handle.key, wanted);
         }
         true
+    }
+
+    /// Closes the connection. As in libzmq, a peer that has `refused` with a reason is not asked again, since that would
+    /// change nothing, nor is any after a failed handshake if the socket wants it so.
+    pub(super) fn handshake_failed(&mut self, refused: bool, thread: &mut Thread) -> bool {
+        let give_up = refused || self.port.config.reconnect_stop.handshake_failed;
+        self.close_connection(thread);
+        !give_up && self.connection_lost(thread)
     }
 
     fn report_failed_handshake(&self, error: &ShakeError) {
