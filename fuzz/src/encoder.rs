@@ -1,4 +1,4 @@
-use zlink::fuzzing::{decode, encode_over_a_break};
+use zlink::fuzzing::{Form, decode, encode_over_a_break};
 
 use crate::input::Input;
 
@@ -6,7 +6,7 @@ use crate::input::Input;
 /// the other.
 pub fn encoder(data: &[u8]) {
     let mut input = Input(data);
-    let old_framing = input.flag();
+    let form = input.choose(&Form::ALL);
     let per_entry = 1 + input.below(5);
     let cut = input.below(1 << 16);
     let mut messages = Vec::new();
@@ -19,8 +19,8 @@ pub fn encoder(data: &[u8]) {
         .flat_map(|parts| parts.iter().enumerate().map(|(i, part)| (part.to_vec(), i + 1 < parts.len())))
         .collect();
     let mut got = Vec::new();
-    for sent in encode_over_a_break(old_framing, &messages, per_entry, cut) {
-        let decoded = decode(old_framing, None, 8192, std::iter::once(&sent[..]));
+    for sent in encode_over_a_break(form, &messages, per_entry, cut) {
+        let decoded = decode(form, None, 8192, std::iter::once(&sent[..]));
         assert_eq!(decoded.error, None);
         got.extend(decoded.parts);
     }

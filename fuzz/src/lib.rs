@@ -15,6 +15,7 @@ mod read_half;
 mod socket_ops;
 mod socks;
 mod subscriptions;
+mod websocket;
 mod zmtp;
 
 pub use curve::{curve_handshake, curve_messages};
@@ -27,6 +28,7 @@ pub use read_half::read_half;
 pub use socket_ops::socket_ops;
 pub use socks::socks;
 pub use subscriptions::subscriptions;
+pub use websocket::{ws_bind, ws_connect, ws_frames};
 pub use zmtp::{frames, greeting, handshake};
 
 /// A target's name and function.
@@ -48,4 +50,7 @@ pub const TARGETS: &[Target] = &[
     ("socket_ops", socket_ops),
     ("socks", socks),
     ("queue_ops", queue_ops),
+    ("ws_bind", ws_bind),
+    ("ws_connect", ws_connect),
+    ("ws_frames", ws_frames),
 ];

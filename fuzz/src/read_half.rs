@@ -1,4 +1,4 @@
-use zlink::fuzzing::decode;
+use zlink::fuzzing::{Form, decode};
 
 use crate::input::Input;
 use crate::memory::peak_during;
@@ -11,7 +11,7 @@ const FLOOR: usize = 3 << 20;
 /// what arrived.
 pub fn read_half(data: &[u8]) {
     let mut input = Input(data);
-    let old_framing = input.flag();
+    let form = input.choose(&Form::ALL);
     let max_message = input.flag().then(|| input.below(300) as u64);
     let min_buffer = input.choose(&[16, 64, 1000, 8192]);
     let mut choices = Input(input.bytes(48));
@@ -19,10 +19,10 @@ pub fn read_half(data: &[u8]) {
 
     let pieces = choices.cut(&stream);
     let one_piece = std::iter::once(&stream[..]);
-    let (whole, peak) = peak_during(|| decode(old_framing, max_message, min_buffer, one_piece));
+    let (whole, peak) = peak_during(|| decode(form, max_message, min_buffer, one_piece));
     assert!(peak <= FLOOR + 8 * stream.len(), "{peak} bytes of memory for {}", stream.len());
-    let cut = decode(old_framing, max_message, min_buffer, pieces.into_iter());
-    let bytewise = decode(old_framing, max_message, min_buffer, stream.chunks(1));
+    let cut = decode(form, max_message, min_buffer, pieces.into_iter());
+    let bytewise = decode(form, max_message, min_buffer, stream.chunks(1));
     for other in [cut, bytewise] {
         assert_eq!(other.error, whole.error);
         if whole.error.is_none() {

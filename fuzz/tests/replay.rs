@@ -84,4 +84,7 @@ replay! {
     socket_ops: 200
     socks: 20000
     queue_ops: 3000
+    ws_bind: 5000
+    ws_connect: 5000
+    ws_frames: 20000
 }

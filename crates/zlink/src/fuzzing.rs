@@ -1,6 +1,6 @@
 //! What is private, for the fuzz targets in `fuzz/`.
 
-pub use crate::engine::fuzzing::{Decoded, decode, decode_sealed, encode_over_a_break};
+pub use crate::engine::fuzzing::{Decoded, Form, decode, decode_sealed, encode_over_a_break};
 pub use crate::pattern::fuzzing::{Prefixes, Topics};
 use crate::transport::{Endpoint, EndpointError, Negotiation, Proxy, parse_peer, peer_text};
 

@@ -165,15 +165,15 @@ fn judge_request(
 ) -> Result<Option<(usize, Agreed)>, UpgradeError> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
-    let status = request.parse(head)?;
-    // Judged before the rest has come.
+    let parsed = request.parse(head);
+    // Judged before the rest has come, and the same if the rest, having come, is wrong as well.
     if request.method.is_some_and(|method| method != "GET") {
         return Err(UpgradeError::Method);
     }
     if request.version.is_some_and(|version| version != 1) {
         return Err(UpgradeError::HttpVersion);
     }
-    let Status::Complete(len) = status else { return Ok(None) };
+    let Status::Complete(len) = parsed? else { return Ok(None) };
     let headers = &*request.headers;
     check_upgrade(headers)?;
     if single(headers, "Sec-WebSocket-Version")?.is_none_or(|version| version != VERSION) {
@@ -205,7 +205,7 @@ fn judge_response(
 ) -> Result<Option<(usize, Agreed)>, UpgradeError> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
-    let status = response.parse(head)?;
+    let parsed = response.parse(head);
     if response.version.is_some_and(|version| version != 1) {
         return Err(UpgradeError::HttpVersion);
     }
@@ -214,7 +214,7 @@ fn judge_response(
     {
         return Err(UpgradeError::Status { code });
     }
-    let Status::Complete(len) = status else { return Ok(None) };
+    let Status::Complete(len) = parsed? else { return Ok(None) };
     let headers = &*response.headers;
     check_upgrade(headers)?;
     if single(headers, "Sec-WebSocket-Accept")? != Some(accept) {

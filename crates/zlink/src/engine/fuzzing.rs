@@ -11,6 +11,41 @@ use super::encoder::Encoder;
 use super::framing::{Framing, Outgoing};
 use super::reader::ReadHalf;
 
+/// How the frames of a stream are delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// ZMTP 2.0 and later.
+    V2,
+    /// ZMTP 1.0.
+    V1,
+    /// WebSocket, from a client, which masks, or from a server.
+    WebSocket {
+        /// From a client.
+        masked: bool,
+    },
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Form; 4] =
+        [Form::V2, Form::V1, Form::WebSocket { masked: true }, Form::WebSocket { masked: false }];
+
+    fn written(self) -> Framing {
+        match self {
+            Form::V2 => Framing::V2,
+            Form::V1 => Framing::V1,
+            Form::WebSocket { masked } => Framing::WebSocket { client: masked },
+        }
+    }
+
+    fn read(self) -> Framing {
+        match self {
+            Form::WebSocket { masked } => Framing::WebSocket { client: !masked },
+            other => other.written(),
+        }
+    }
+}
+
 /// What a stream of bytes was decoded to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decoded {
@@ -24,13 +59,12 @@ pub struct Decoded {
 
 /// Decodes `pieces`, one after the other, as the bytes of a PUB socket's peer.
 pub fn decode<'a>(
-    old_framing: bool,
+    form: Form,
     max_message: Option<u64>,
     min_buffer: usize,
     pieces: impl Iterator<Item = &'a [u8]>,
 ) -> Decoded {
-    let framing = if old_framing { Framing::V1 } else { Framing::V2 };
-    decode_with(ReadHalf::new(framing, max_message, SocketType::Pub, min_buffer), pieces)
+    decode_with(ReadHalf::new(form.read(), max_message, SocketType::Pub, min_buffer), pieces)
 }
 
 /// As [`decode`], where every frame is in a box of CURVE.
@@ -62,12 +96,12 @@ fn decode_with<'a>(mut half: ReadHalf, pieces: impl Iterator<Item = &'a [u8]>) -
 /// Encodes messages, `per_entry` in each entry of the queue, for a connection that breaks after `cut` bytes, and what
 /// must then go out again, for the next connection. Returns what went out on both.
 pub fn encode_over_a_break(
-    old_framing: bool,
+    form: Form,
     messages: &[Vec<&[u8]>],
     per_entry: usize,
     mut cut: usize,
 ) -> [Vec<u8>; 2] {
-    let framing = if old_framing { Framing::V1 } else { Framing::V2 };
+    let framing = form.written();
     let mut entries: VecDeque<Entry> = messages.chunks(per_entry.max(1)).map(entry).collect();
     let mut first = Encoder::for_framing(framing);
     let mut sent = [Vec::new(), Vec::new()];
