@@ -17,7 +17,7 @@ use zlink_zmtp::frame::{MAX_HEADER_LEN, decode_header, encode_header, header_len
 use zlink_zmtp::zws::mask::Keys;
 use zlink_zmtp::{Peer, SocketType, command};
 
-use super::framing::{Framing, Outgoing};
+use super::framing::{Framing, MAX_HEADER, Outgoing};
 
 /// Entries are encoded ahead of the kernel up to this many bytes.
 const BATCH: usize = 64 * 1024;
@@ -66,9 +66,12 @@ pub(super) struct Encoder {
     framing: Framing,
     /// For what a WebSocket client masks.
     keys: Keys,
-    /// What was encoded last; `written` bytes of it are in the kernel.
+    /// What was encoded last, and the length of the body that follows it; `written` bytes of both are in the kernel.
     bytes: Vec<u8>,
+    tail: usize,
     written: usize,
+    /// Entries encoded and not wholly written.
+    encoded: usize,
     /// The frames of entries in `bytes` that are not wholly written.
     marks: VecDeque<Mark>,
     /// Bytes of the first unfinished entry that lie in frames wholly written.
@@ -99,7 +102,18 @@ impl Encoder {
 
     fn new(announcements: Announcements, framing: Framing) -> Self {
         let (keys, bytes, marks) = (Keys::new(), Vec::new(), VecDeque::new());
-        Encoder { announcements, sealer: None, framing, keys, bytes, written: 0, marks, source_written: 0 }
+        Encoder {
+            announcements,
+            sealer: None,
+            framing,
+            keys,
+            bytes,
+            tail: 0,
+            written: 0,
+            encoded: 0,
+            marks,
+            source_written: 0,
+        }
     }
 
     /// Whether the pipe's entries are what goes on the wire: the encoder is not needed.
@@ -108,37 +122,54 @@ impl Encoder {
         self.framing == Framing::V2 && self.announcements == Announcements::Messages && self.sealer.is_none()
     }
 
-    /// Writes the header of a message of one part with a body of `len` bytes, and returns the header's length; `None`
-    /// if the encoder does more to a message than to put a header in front of it.
+    /// Writes the header of a part with a body of `len` bytes, and returns the header's length; `None` if the encoder
+    /// does more to it than to put a header in front of it.
     #[inline]
-    pub(super) fn header(&self, len: usize, out: &mut [u8; MAX_HEADER_LEN]) -> Option<usize> {
-        match self.framing {
-            _ if self.announcements != Announcements::Messages || self.sealer.is_some() => None,
-            Framing::V2 => Some(encode_header(false, false, len as u64, out)),
-            Framing::Raw => Some(0),
-            Framing::V1 | Framing::WebSocket { .. } => None,
+    pub(super) fn header(&self, more: bool, len: usize, out: &mut [u8; MAX_HEADER]) -> Option<usize> {
+        if self.announcements != Announcements::Messages || self.sealer.is_some() {
+            return None;
+        }
+        self.framing.write_header(more, len as u64, out)
+    }
+
+    /// What is encoded and not written, but for the [`tail`](Self::tail) that follows it.
+    pub(super) fn unwritten(&self) -> &[u8] {
+        self.bytes.get(self.written..).unwrap_or_default()
+    }
+
+    /// What is not written of a body that goes out from where it is, that of the last of `entries` that is encoded.
+    pub(super) fn tail<'a>(&self, entries: &'a VecDeque<Entry>) -> &'a [u8] {
+        let last = self.encoded.checked_sub(1).and_then(|last| entries.get(last));
+        match last {
+            Some(Entry::Body { body, .. }) if self.tail > 0 => {
+                &body.as_slice()[self.written.saturating_sub(self.bytes.len())..]
+            }
+            _ => &[],
         }
     }
 
-    /// What is encoded and not written.
-    pub(super) fn unwritten(&self) -> &[u8] {
-        &self.bytes[self.written..]
+    /// Whether all that is encoded is written.
+    pub(super) fn is_written(&self) -> bool {
+        self.written == self.bytes.len() + self.tail
     }
 
     /// Encodes `control`, which it empties, and as many of `entries` as a batch holds, at least one. Everything
     /// encoded before must be written: `entries` are those that follow it.
     pub(super) fn refill(&mut self, control: &mut Vec<u8>, entries: &VecDeque<Entry>) {
-        debug_assert!(self.unwritten().is_empty() && self.marks.is_empty());
+        debug_assert!(self.is_written() && self.marks.is_empty());
+        if self.bytes.len() < self.bytes.capacity() / 4 {
+            self.bytes.shrink_to(2 * BATCH);
+        }
         self.bytes.clear();
-        self.bytes.shrink_to(2 * BATCH);
-        self.written = 0;
+        (self.written, self.tail) = (0, 0);
         self.encode_control(control);
         control.clear();
         for entry in entries {
-            if self.bytes.len() >= BATCH {
+            if self.bytes.len() >= BATCH || self.tail > 0 {
                 break;
             }
             self.encode_entry(entry);
+            self.encoded += 1;
         }
     }
 
@@ -153,6 +184,15 @@ impl Encoder {
     }
 
     fn encode_entry(&mut self, entry: &Entry) {
+        let mut header = [0; MAX_HEADER];
+        if let (Entry::Body { body, .. }, Some((more, _))) = (entry, entry.frames().next())
+            && let Some(n) = self.header(more, body.len(), &mut header)
+        {
+            self.bytes.extend_from_slice(&header[..n]);
+            self.tail = body.len();
+            let end = self.bytes.len() + self.tail;
+            return self.marks.push_back(Mark { end, source: entry.len(), last: true });
+        }
         let mut source = 0;
         for (more, body) in entry.frames() {
             self.encode_frame(Outgoing { more, command: false, body });
@@ -194,6 +234,7 @@ impl Encoder {
             self.source_written = if mark.last { 0 } else { mark.source };
             finished += usize::from(mark.last);
         }
+        self.encoded -= finished;
         finished
     }
 
@@ -240,6 +281,45 @@ mod tests {
     }
 
     #[test]
+    fn a_large_body_goes_out_from_where_it_is() {
+        let long: Vec<u8> = (0..20_000u32).map(|i| i as u8).collect();
+        for framing in [Framing::V1, Framing::Raw, Framing::WebSocket { client: false }] {
+            for step in [1, 999, 20_000, 50_000] {
+                let mut encoder = Encoder::new(Announcements::Messages, framing);
+                let mut entries = VecDeque::from([
+                    entry(b"\x00\x01a", 1),
+                    Entry::body(long.clone().into(), true, zlink_pipe::Position::First),
+                    Entry::body(long.clone().into(), false, zlink_pipe::Position::Last),
+                    entry(b"\x00\x01z", 1),
+                ]);
+                let mut expected = Vec::new();
+                for (more, body) in [(false, &b"a"[..]), (true, &long), (false, &long), (false, b"z")] {
+                    framing.write(Outgoing { more, command: false, body }, &mut Keys::new(), &mut expected);
+                }
+                let mut wire = Vec::new();
+                while !entries.is_empty() {
+                    encoder.refill(&mut Vec::new(), &entries);
+                    while !encoder.is_written() {
+                        let left = [encoder.unwritten(), encoder.tail(&entries)].concat();
+                        let n = step.min(left.len());
+                        wire.extend_from_slice(&left[..n]);
+                        let finished = encoder.advance(n);
+                        entries.drain(..finished);
+                        assert_eq!(encoder.source_written(), 0, "parts that are entries are repeated whole");
+                    }
+                    assert!(encoder.bytes.capacity() < 1000);
+                }
+                assert!(wire == expected, "{framing:?} in steps of {step}");
+            }
+        }
+        // What is more than framed is copied.
+        let mut masked = Encoder::new(Announcements::Messages, Framing::WebSocket { client: true });
+        let entries = VecDeque::from([Entry::body(long.into(), false, zlink_pipe::Position::Whole)]);
+        masked.refill(&mut Vec::new(), &entries);
+        assert!(masked.tail(&entries).is_empty() && masked.unwritten().len() > 20_000);
+    }
+
+    #[test]
     fn a_batch_is_bounded_and_commands_go_before_what_is_not_encoded_yet() {
         let mut encoder = Encoder::new(Announcements::Subscriptions, Framing::V2);
         let frames = b"\x00\x02\x01a".repeat(10_000);
@@ -262,7 +342,7 @@ mod tests {
             sealer: Some(Box::new(ours.sealer)),
             ..Encoder::new(Announcements::Subscriptions, Framing::V2)
         };
-        assert!(!encoder.is_as_is() && encoder.header(1, &mut [0; MAX_HEADER_LEN]).is_none());
+        assert!(!encoder.is_as_is() && encoder.header(false, 1, &mut [0; MAX_HEADER]).is_none());
         let frames = b"\x01\x01a\x00\x02bb\x00\x03\x01to";
         let mut control = b"\x04\x05\x04PONG".to_vec();
         encoder.refill(&mut control, &VecDeque::from([entry(frames, 2)]));

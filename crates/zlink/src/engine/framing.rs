@@ -7,6 +7,9 @@ use zlink_zmtp::zws::mask::{self, Key, Keys};
 /// Name of the command that stands for a WebSocket CLOSE on its way to the encoder. ZMTP has none.
 pub(super) const CLOSE: &[u8] = b"CLOSE";
 
+/// Bytes of the longest header.
+pub(super) const MAX_HEADER: usize = zws::MAX_HEADER_LEN;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Framing {
     /// Flags, length, body (ZMTP 2.0 and later).
@@ -86,6 +89,21 @@ impl Framing {
     pub(super) fn is_own(self, frame: Outgoing<'_>) -> bool {
         let control = |kind| matches!(kind, Kind::Ping | Kind::Pong | Kind::Close);
         matches!(self, Framing::WebSocket { .. }) && frame.command && control(frame.on_the_web().0)
+    }
+
+    /// Writes the header of a message frame with a body of `len` bytes, and returns the header's length; `None` if the
+    /// body does not go out as it is.
+    #[inline]
+    pub(super) fn write_header(self, more: bool, len: u64, out: &mut [u8; MAX_HEADER]) -> Option<usize> {
+        match self {
+            Framing::V2 => Some(frame::encode_header(more, false, len, out.first_chunk_mut()?)),
+            Framing::V1 => Some(v1::encode_header(more, len, out.first_chunk_mut()?)),
+            Framing::Raw => Some(0),
+            Framing::WebSocket { client: false } => {
+                Some(zws::encode_header(Kind::Message { more }, len, None, out))
+            }
+            Framing::WebSocket { client: true } => None,
+        }
     }
 
     /// Appends the frame to `out`; a command that this framing cannot tell from a message is left out.

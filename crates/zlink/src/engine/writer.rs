@@ -7,9 +7,9 @@ use std::io::IoSlice;
 
 use rustix::io::Errno;
 use zlink_pipe::{Body, Buf, Entry, Position, Queue};
-use zlink_zmtp::frame::MAX_HEADER_LEN;
 
 use super::encoder::Encoder;
+use super::framing::MAX_HEADER;
 use crate::transport::Stream;
 
 /// Buffers handed to the kernel in one call.
@@ -102,13 +102,13 @@ impl WriteHalf {
     /// not take is kept, so that the message can go out again from its start.
     pub(super) fn write_one(&mut self, stream: &Stream, body: &mut Body<'_>) -> Progress {
         let bytes = body.as_slice();
-        let mut header = [0; MAX_HEADER_LEN];
-        let first = self.batch.is_empty() && !self.has_control();
-        let Some(header_len) = self.encoder.header(bytes.len(), &mut header).filter(|_| first) else {
+        let mut header = [0; MAX_HEADER];
+        let first = self.batch.is_empty() && !self.has_control() && self.encoder.is_written();
+        let Some(header_len) = self.encoder.header(false, bytes.len(), &mut header).filter(|_| first) else {
             self.batch.push_back(Entry::message(body));
             return self.write(stream, &mut TURN_BYTES.clone());
         };
-        let mut small = [0; MAX_HEADER_LEN + ONE_BUFFER];
+        let mut small = [0; MAX_HEADER + ONE_BUFFER];
         let total = header_len + bytes.len();
         let result = if bytes.len() <= ONE_BUFFER {
             small[..header_len].copy_from_slice(&header[..header_len]);
@@ -170,7 +170,7 @@ impl WriteHalf {
             } else if as_is {
                 self.write_batch(stream)
             } else {
-                stream.send(&[IoSlice::new(self.encoder.unwritten())])
+                self.write_encoded(stream)
             };
             self.writes += 1;
             let n = match written {
@@ -199,7 +199,7 @@ impl WriteHalf {
 
     /// Sees to it that something is encoded. Returns false if nothing is left to write.
     fn encode(&mut self) -> bool {
-        while self.encoder.unwritten().is_empty() {
+        while self.encoder.is_written() {
             if self.batch.is_empty() && !self.has_control() {
                 return false;
             }
@@ -226,6 +226,14 @@ impl WriteHalf {
             offset = 0;
         }
         stream.send(&slices[..used])
+    }
+
+    fn write_encoded(&self, stream: &Stream) -> Result<usize, Errno> {
+        match [self.encoder.unwritten(), self.encoder.tail(&self.batch)] {
+            [bytes, []] => stream.send(&[IoSlice::new(bytes)]),
+            [[], tail] => stream.send(&[IoSlice::new(tail)]),
+            [bytes, tail] => stream.send(&[IoSlice::new(bytes), IoSlice::new(tail)]),
+        }
     }
 
     /// Counts `n` more bytes as written.
