@@ -160,9 +160,15 @@ fn peers_without_the_keys_do_not_come_in(transport: Transport) {
     ] {
         client.connect(&endpoint).expect("connect");
         client.send("let me in").expect("send");
-        // Both sides see that mechanisms differ; a client that is first to close tries again.
-        let event = events.wait_for(&[EventKind::HandshakeFailedProtocol, EventKind::HandshakeSucceeded]);
-        assert_eq!((event.kind, event.value), (EventKind::HandshakeFailedProtocol, code));
+        // Both sides see that mechanisms differ; a client that is first to close tries again. And the client before may
+        // have tried again until it was closed.
+        loop {
+            let event = events.wait_for(&[EventKind::HandshakeFailedProtocol, EventKind::HandshakeSucceeded]);
+            assert_eq!(event.kind, EventKind::HandshakeFailedProtocol);
+            if event.value == code {
+                break;
+            }
+        }
     }
     server.set_receive_timeout(Some(Duration::ZERO)).expect("option");
     assert!(matches!(server.recv(), Err(Error::WouldBlock)));
@@ -270,10 +276,10 @@ fn a_change_on_the_way_ends_that_connection_and_is_told() {
     });
 }
 
-/// Wherever a connection is cut, what arrives is whole and in order, and what was not sent goes out on the next, boxed
-/// anew.
+/// Wherever a connection is cut, what arrives is whole and arrives once, and what was not sent goes out on the next, boxed
+/// anew. (A PULL reads from both connections in turn: their order is not that of sending.)
 #[test]
-fn a_cut_anywhere_leaves_whole_messages_in_order() {
+fn a_cut_anywhere_leaves_whole_messages_and_none_twice() {
     const MESSAGES: u32 = 60;
     let len = |n: u32| if n % 20 == 7 { 70_000 } else { 4 + n as usize * 13 % 500 };
     common::guarded(move || {
@@ -299,7 +305,7 @@ fn a_cut_anywhere_leaves_whole_messages_in_order() {
                 push.send(body(n, len(n))).expect("send");
             }
             // What was written before the cut was noticed is lost; the end is said until it is heard.
-            let mut last = None;
+            let mut heard = [false; MESSAGES as usize];
             pull.set_receive_timeout(Some(Duration::from_millis(20))).expect("option");
             loop {
                 match pull.recv() {
@@ -308,9 +314,9 @@ fn a_cut_anywhere_leaves_whole_messages_in_order() {
                         if n == MESSAGES {
                             break;
                         }
-                        assert!(last < Some(n), "cut at {cut}: {n} after {last:?}");
                         assert!(*message == body(n, len(n))[..], "cut at {cut}: message {n}");
-                        last = Some(n);
+                        let twice = std::mem::replace(&mut heard[n as usize], true);
+                        assert!(!twice, "cut at {cut}: {n} again");
                     }
                     Err(error) => {
                         assert!(matches!(error, Error::WouldBlock), "{error}");
