@@ -44,3 +44,11 @@ pub const HEARTBEAT_IVL: i32 = 75;
 pub const HEARTBEAT_TTL: i32 = 76;
 /// `ZMQ_HEARTBEAT_TIMEOUT`, in milliseconds.
 pub const HEARTBEAT_TIMEOUT: i32 = 77;
+/// `ZMQ_WSS_KEY_PEM`.
+pub const WSS_KEY_PEM: i32 = 103;
+/// `ZMQ_WSS_CERT_PEM`.
+pub const WSS_CERT_PEM: i32 = 104;
+/// `ZMQ_WSS_TRUST_PEM`.
+pub const WSS_TRUST_PEM: i32 = 105;
+/// `ZMQ_WSS_HOSTNAME`.
+pub const WSS_HOSTNAME: i32 = 106;

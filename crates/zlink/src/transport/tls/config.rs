@@ -12,6 +12,10 @@ use rustls::{ClientConfig, ServerConfig};
 
 use super::verify::{Trust, Verifier};
 
+/// The longest record to send, in bytes. libzmq reads that much at a time and does not ask GnuTLS for what is left of
+/// a longer one: it would wait for the rest until something else comes.
+const LONGEST_RECORD: usize = 8192;
+
 /// The options, texts in PEM. Empty: not set.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct TlsOptions {
@@ -72,6 +76,7 @@ impl TlsRole {
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
+        config.max_fragment_size = Some(LONGEST_RECORD);
         config.resumption = Resumption::disabled();
         config.enable_sni = hostname.is_some();
         // Without a hostname nothing is asked for, and nothing compared: any name does.
@@ -94,6 +99,7 @@ impl TlsRole {
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(TlsError::Rustls)?;
+        config.max_fragment_size = Some(LONGEST_RECORD);
         // A reconnect makes a new session: nothing is kept of the old one.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
