@@ -33,10 +33,14 @@ pub extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
 }
 
 /// `zmq_ctx_term`: waits until all sockets are closed and what they had queued is sent or given up. Interrupted by a
-/// signal (`EINTR`), it can be called again.
+/// signal (`EINTR`), it can be called again. In a child process a context of the parent's ends at once.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
     call(-1, || {
+        if handle::is_inherited::<Context>(context) {
+            handle::close::<Context>(context, |_| {})?;
+            return Ok(0);
+        }
         let entered = handle::enter::<Context>(context)?;
         raw::terminate(&entered)?;
         drop(entered);

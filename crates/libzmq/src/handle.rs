@@ -17,6 +17,8 @@
 //! A slot is used again after [`REST`] others were closed, so that a use after close is told as such for a while,
 //! and then meets another object, as with file descriptors. No use is undefined.
 
+mod fork;
+
 use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::marker::PhantomData;
@@ -25,7 +27,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::error::{Failure, Result};
+use crate::error::{ETERM, Failure, Result};
 
 /// Handles that may be open at a time in a process. Beyond it there is `EMFILE`.
 const SLOTS: usize = 1 << 17;
@@ -39,12 +41,14 @@ const CLOSED: u32 = 0;
 ///
 /// # Safety
 ///
-/// `KIND` is neither [`CLOSED`] nor that of another type.
+/// `KIND` is neither [`CLOSED`] nor that of another type, [inherited](fork) or not.
 pub(crate) unsafe trait Object: Send + Sync + 'static {
     /// Tells a slot that holds this type.
     const KIND: u32;
     /// The error for anything else.
     const WRONG: Failure;
+    /// Whether it is of no use in a child process: it has threads, or locks that threads may hold.
+    const OF_PROCESS: bool = true;
 }
 
 // A line of the cache each: threads that use different sockets share none.
@@ -55,6 +59,8 @@ struct Slot {
     busy: AtomicBool,
     /// Further threads inside calls.
     others: AtomicU32,
+    /// A child process cannot use the object.
+    of_process: AtomicBool,
     /// A leaked box of the type that `kind` stands for; null while there is none.
     object: AtomicPtr<()>,
 }
@@ -64,6 +70,7 @@ static TABLE: [Slot; SLOTS] = [const {
         kind: AtomicU32::new(CLOSED),
         busy: AtomicBool::new(false),
         others: AtomicU32::new(0),
+        of_process: AtomicBool::new(false),
         object: AtomicPtr::new(ptr::null_mut()),
     }
 }; SLOTS];
@@ -149,16 +156,29 @@ pub(crate) fn enter<T: Object>(handle: *mut c_void) -> Result<Entered<T>> {
     }
     // From here on the mark is taken back on every way out.
     let mut entered = Entered { slot, first, object: ptr::null(), not_send: PhantomData };
-    if slot.kind.load(Ordering::SeqCst) != T::KIND {
-        return Err(T::WRONG);
+    let kind = slot.kind.load(Ordering::SeqCst);
+    if kind != T::KIND {
+        return Err(refusal::<T>(kind));
     }
     // Ordered by the load of `kind`, which `open` stores last.
     entered.object = slot.object.load(Ordering::Relaxed).cast();
     Ok(entered)
 }
 
+/// The error for a slot of another kind.
+#[cold]
+fn refusal<T: Object>(kind: u32) -> Failure {
+    if kind == fork::inherited(T::KIND) { Failure(ETERM) } else { T::WRONG }
+}
+
+/// Whether the handle came from the parent process. There is nothing to be done with it but to close it.
+pub(crate) fn is_inherited<T: Object>(handle: *mut c_void) -> bool {
+    Slot::at(handle).is_some_and(|slot| slot.kind.load(Ordering::Relaxed) == fork::inherited(T::KIND))
+}
+
 /// Makes a handle for `object`.
 pub(crate) fn open<T: Object>(object: T) -> Result<*mut c_void> {
+    fork::watch();
     let mut slots = lock();
     let freed = sweep(&mut slots);
     let slot = if slots.fresh < SLOTS && slots.resting.len() < REST {
@@ -170,6 +190,7 @@ pub(crate) fn open<T: Object>(object: T) -> Result<*mut c_void> {
     drop(slots);
     free(freed);
     slot.object.store(Box::into_raw(Box::new(object)).cast(), Ordering::Relaxed);
+    slot.of_process.store(T::OF_PROCESS, Ordering::Relaxed);
     // Release at the least: publishes the object to `enter`.
     slot.kind.store(T::KIND, Ordering::SeqCst);
     Ok(ptr::from_ref(slot).cast_mut().cast())
@@ -179,7 +200,11 @@ pub(crate) fn open<T: Object>(object: T) -> Result<*mut c_void> {
 pub(crate) fn close<T: Object>(handle: *mut c_void, last: impl FnOnce(&T)) -> Result<()> {
     let slot = Slot::at(handle).ok_or(T::WRONG)?;
     // SeqCst: pairs with `enter`. Only one of several threads that close gets past this.
-    slot.kind.compare_exchange(T::KIND, CLOSED, Ordering::SeqCst, Ordering::Relaxed).map_err(|_| T::WRONG)?;
+    let close = |kind| slot.kind.compare_exchange(kind, CLOSED, Ordering::SeqCst, Ordering::Relaxed);
+    if close(T::KIND).is_err() {
+        // An inherited object is left as it is, and its slot is not used again.
+        return close(fork::inherited(T::KIND)).map(drop).map_err(|_| T::WRONG);
+    }
     let object: *mut T = slot.object.load(Ordering::Relaxed).cast();
     let retired = Retired { slot, free: free_box::<T> };
     // The slot is put among the retired even if `last` panics.

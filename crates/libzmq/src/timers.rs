@@ -37,6 +37,7 @@ struct Timers(Mutex<Set>);
 unsafe impl Object for Timers {
     const KIND: u32 = 0x71_3E_25_A9;
     const WRONG: Failure = Failure(libc::EFAULT);
+    const OF_PROCESS: bool = false;
 }
 
 impl Timers {
