@@ -42,7 +42,7 @@ pub use context::Context;
 pub use engine::stats::SocketStats;
 pub use error::{Error, Result, SendError};
 pub use monitor::{EventKind, Monitor, MonitorEvent};
-pub use option::{OptionError, UNIMPLEMENTED, reference_markdown};
+pub use option::{NOT_BUILT_IN, OptionError, reference_markdown};
 pub use poller::{Events, PollItem, poll};
 pub use proxy::{Proxied, proxy, proxy_steerable};
 pub use socket::{Multipart, Readiness, Socket};

@@ -24,7 +24,7 @@ mod accessor_tests;
 mod tests;
 
 pub use error::OptionError;
-pub use reference::{UNIMPLEMENTED, reference_markdown};
+pub use reference::{NOT_BUILT_IN, reference_markdown};
 pub(crate) use row::{Applied, Fetched, Kind, OptionRow, SocketAction};
 pub(crate) use table::{ROWS, SocketOptions, id};
 

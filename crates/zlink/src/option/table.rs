@@ -267,6 +267,12 @@ stored {
         SOCKS_PASSWORD = 100; socks_password: text(0, 255) = "none"; on []; LaterEndpoints rw;
         "the password to tell the proxy", "text"; text(set_socks_password, socks_password);
     }
+    /// A faster way for TCP within a Windows host. Elsewhere there is none: as with libzmq it can be set and read, and has
+    /// nothing to have an effect on.
+    {
+        LOOPBACK_FASTPATH = 94; loopback_fastpath: flag(Any) = false; on []; LaterEndpoints rw;
+        "whether TCP takes Windows' faster way within a host", "boolean"; flag(set_loopback_fastpath, loopback_fastpath);
+    }
     /// The next bind listens on this descriptor, which must be bound and listening already, instead of opening its
     /// own: socket activation. −1 for none.
     {

@@ -63,7 +63,7 @@ fn numbers_and_names_and_methods_are_given_once() {
     assert_eq!((numbers.len(), names.len()), (ROWS.len(), ROWS.len()));
     let methods: Vec<_> = ROWS.iter().flat_map(|row| row.methods).collect();
     assert_eq!(methods.iter().collect::<BTreeSet<_>>().len(), methods.len());
-    for (name, number) in UNIMPLEMENTED {
+    for (name, number) in NOT_BUILT_IN {
         assert!(
             !names.contains(name) && !numbers.contains(number),
             "{name} is both refused and in the table"
@@ -83,7 +83,7 @@ fn every_number_of_libzmq_is_either_in_the_table_or_listed_as_refused() {
         .chain(84..=124);
     // ZMQ_BLOCKY is an option of contexts only.
     for number in given.filter(|number| *number != 70) {
-        let refused = UNIMPLEMENTED.iter().any(|&(_, refused)| refused == number);
+        let refused = NOT_BUILT_IN.iter().any(|&(_, refused)| refused == number);
         assert!(refused ^ lookup(number).is_some(), "option {number}");
     }
 }
