@@ -52,6 +52,9 @@ pub(super) struct Options {
     /// Build our library with a sanitizer of the compiler's, and count what it finds as a failure.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["reference", "library"])]
     sanitizer: Option<Sanitizer>,
+    /// Run each program as the last argument of this command, split at spaces, such as `valgrind --quiet`.
+    #[arg(long, value_name = "COMMAND")]
+    under: Option<String>,
     /// Compile with the draft interface (the default).
     #[arg(long, overrides_with = "stable")]
     drafts: bool,
@@ -90,6 +93,7 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
     let library = Library::chosen(options, &output)?;
     let expectations = read_expectations(options, &library)?;
     let corpora = options.corpora.as_ref().map(|folder| canonical(folder)).transpose()?;
+    let under: Vec<&str> = options.under.iter().flat_map(|command| command.split_whitespace()).collect();
     let network = Network::detect();
     let run_at_a_time = if network == Network::Shared { 1 } else { usize::from(options.jobs) };
     say(&format!("{} programs over {} ({})", chosen.len(), library.name, library.file.display()));
@@ -115,6 +119,7 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
                     folder: output.join("run").join(library.name).join(name),
                     library: &library.folder,
                     settings: &library.settings,
+                    under: &under,
                     corpora: corpora.as_deref(),
                     network,
                     limit: Duration::from_secs(options.timeout),

@@ -98,6 +98,8 @@ pub(super) struct Job<'a> {
     pub(super) library: &'a Path,
     /// For the environment.
     pub(super) settings: &'a [(&'static str, OsString)],
+    /// A command that starts the program; empty to start it as it is.
+    pub(super) under: &'a [&'a str],
     /// The folder with the inputs of the fuzzers.
     pub(super) corpora: Option<&'a Path>,
     pub(super) network: Network,
@@ -115,7 +117,14 @@ impl Job<'_> {
             // Where the fuzzers look for them, seen from their working folder.
             std::os::unix::fs::symlink(corpora, self.folder.join("tests/libzmq-fuzz-corpora"))?;
         }
-        let mut command = self.network.command(self.program);
+        let mut command = match self.under {
+            [] => self.network.command(self.program),
+            [first, rest @ ..] => {
+                let mut command = self.network.command(Path::new(first));
+                command.args(rest).arg(self.program);
+                command
+            }
+        };
         command.current_dir(&self.folder).env("LD_LIBRARY_PATH", self.library);
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         run_logged(&mut command, &self.folder.with_extension("log"), self.limit)
@@ -225,6 +234,7 @@ mod tests {
             folder: folder.join("run"),
             library: Path::new("/library"),
             settings: &[],
+            under: &[],
             corpora: Some(&folder),
             network: Network::Shared,
             limit: NEVER,

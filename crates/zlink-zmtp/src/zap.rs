@@ -233,8 +233,8 @@ mod tests {
 
     const GOOD: [&[u8]; 7] = [b"", b"1.0", b"1", b"200", b"OK", b"joe", b"\x03X-a\0\0\0\x02hi"];
 
-    fn with(n: usize, frame: &'static [u8]) -> Result<ZapReply, ZapError> {
-        let mut frames = GOOD;
+    fn with(n: usize, frame: &[u8]) -> Result<ZapReply, ZapError> {
+        let mut frames: [&[u8]; GOOD.len()] = GOOD;
         frames[n] = frame;
         ZapReply::parse(&frames)
     }
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn four_statuses_are_known_by_their_three_digits() {
         for code in 0..1000u16 {
-            let text: &'static str = format!("{code:03}").leak();
+            let text = format!("{code:03}");
             match with(3, text.as_bytes()) {
                 Ok(reply) => assert_eq!(reply.status.code(), code),
                 Err(error) => {
