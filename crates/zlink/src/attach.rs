@@ -33,7 +33,7 @@ pub(crate) enum Link {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeerInfo {
     pub(crate) routing_id: Vec<u8>,
-    pub(crate) properties: Arc<Properties>,
+    pub(crate) properties: Option<Arc<Properties>>,
 }
 
 /// The other end of an in-process pipe, and its name for the pipe. Empty until somebody binds the name that was

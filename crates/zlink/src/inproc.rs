@@ -31,8 +31,8 @@ pub(crate) struct InprocEnd {
 
 impl InprocEnd {
     fn info(&self) -> PeerInfo {
-        let properties = vec![("Socket-Type".to_owned(), self.socket_type.as_str().to_owned())];
-        PeerInfo { routing_id: self.routing_id.clone(), properties: Arc::new(properties.into()) }
+        // No properties, as in libzmq. Programs leave small messages of a monitor unclosed, which would keep them.
+        PeerInfo { routing_id: self.routing_id.clone(), properties: None }
     }
 }
 

@@ -376,7 +376,7 @@ impl PipeEnd {
                 if !self.cursor.next_into(slot) {
                     return false;
                 }
-                slot.set_properties(Some(&self.peer.properties));
+                slot.set_properties(self.peer.properties.as_ref());
                 slot.more()
             }
             Sink::Slice { .. } => {

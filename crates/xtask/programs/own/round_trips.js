@@ -15,8 +15,9 @@ async function check(name, body) {
 const text = parts => parts.map(part => part.toString())
 
 async function pair(Bound, Connected, options = {}, endpoint = 'tcp://127.0.0.1:*') {
-  const bound = new Bound({ linger: 0, receiveTimeout: 10000 })
-  const connected = new Connected({ linger: 0, receiveTimeout: 10000, ...options })
+  const bound = new Bound({ linger: 0 })
+  const connected = new Connected({ linger: 0, ...options })
+  for (const socket of [bound, connected]) if (socket.receive) socket.receiveTimeout = 10000
   await bound.bind(endpoint)
   connected.connect(bound.lastEndpoint)
   return [bound, connected, () => { bound.close(); connected.close() }]

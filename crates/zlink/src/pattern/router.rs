@@ -287,7 +287,7 @@ impl Pattern for Router {
             Sink::Message(slot) => {
                 let mut message = name.cloned().unwrap_or_default();
                 message.set_more(true);
-                message.set_properties(pipes.get(pipe).map(|end| &end.peer.properties));
+                message.set_properties(pipes.get(pipe).and_then(|end| end.peer.properties.as_ref()));
                 **slot = message;
             }
             Sink::Slice { .. } => sink.copy(name.map(Message::as_slice).unwrap_or_default()),

@@ -283,7 +283,7 @@ fn info(routing_id: &[u8]) -> PeerInfo {
     let name = String::from_utf8_lossy(routing_id).into_owned();
     PeerInfo {
         routing_id: routing_id.to_vec(),
-        properties: Arc::new(vec![("Test-Peer".to_owned(), name)].into()),
+        properties: Some(Arc::new(vec![("Test-Peer".to_owned(), name)].into())),
     }
 }
 

@@ -385,5 +385,5 @@ fn peer_info(routing_id: &[u8], zap: &[Property], metadata: &[Property], address
         }
         properties.push((name.clone(), text(value)));
     }
-    PeerInfo { routing_id: routing_id.to_vec(), properties: Arc::new(properties.into()) }
+    PeerInfo { routing_id: routing_id.to_vec(), properties: Some(Arc::new(properties.into())) }
 }
