@@ -6,7 +6,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
@@ -111,17 +111,33 @@ fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// A libzmq socket with a context of its own.
+/// A context. The last of its sockets ends it.
+#[derive(Debug)]
+struct Context(*mut c_void);
+
+// SAFETY: a context may be used from any thread, and from several at a time (zmq_ctx_new(3), "Thread safety").
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: the context came from the library and is given back once; its sockets, which hold it, are closed.
+        unsafe { (library().ctx_term)(self.0) };
+    }
+}
+
+/// A libzmq socket with a context of its own, or one that it shares with its siblings.
 ///
 /// All calls take `&mut self`, since libzmq's sockets are for one thread at a time.
 #[derive(Debug)]
 pub struct Peer {
-    context: *mut c_void,
+    context: Arc<Context>,
     socket: *mut c_void,
 }
 
 // SAFETY: libzmq lets a socket move to another thread given a full fence (zmq_socket(3), "Thread safety"), which
-// whatever moves a `Peer` brings. A context may be used from any thread. There is no `Sync`.
+// whatever moves a `Peer` brings. There is no `Sync`.
 unsafe impl Send for Peer {}
 
 impl Peer {
@@ -136,15 +152,22 @@ impl Peer {
         if context.is_null() {
             return Err(last_error());
         }
-        // SAFETY: the context was just made; null is checked.
-        let socket = unsafe { (library().socket)(context, socket_type) };
-        if socket.is_null() {
-            let error = last_error();
-            // SAFETY: the context was just made and has no socket, so this does not wait.
-            unsafe { (library().ctx_term)(context) };
-            return Err(error);
-        }
-        Ok(Peer { context, socket })
+        Peer::within(Arc::new(Context(context)), socket_type)
+    }
+
+    /// Makes another socket in the context of this one.
+    ///
+    /// # Errors
+    ///
+    /// libzmq's own.
+    pub fn sibling(&self, socket_type: i32) -> io::Result<Self> {
+        Peer::within(Arc::clone(&self.context), socket_type)
+    }
+
+    fn within(context: Arc<Context>, socket_type: i32) -> io::Result<Self> {
+        // SAFETY: the context is there as long as it is held; null is checked.
+        let socket = unsafe { (library().socket)(context.0, socket_type) };
+        if socket.is_null() { Err(last_error()) } else { Ok(Peer { context, socket }) }
     }
 
     /// Sets an option.
@@ -344,10 +367,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // SAFETY: both came from the library and are given back once, the socket first.
-        unsafe {
-            (library().close)(self.socket);
-            (library().ctx_term)(self.context);
-        }
+        // SAFETY: it came from the library and is given back once, before the context it holds.
+        unsafe { (library().close)(self.socket) };
     }
 }

@@ -54,8 +54,13 @@ impl fmt::Display for Library {
 }
 
 enum Inner {
-    Zlink(Box<Socket>),
+    Zlink(Box<Socket>, Context),
     Libzmq(Peer),
+}
+
+fn zlink_socket(context: Context, socket_type: SocketType) -> io::Result<Inner> {
+    let socket = context.socket(socket_type).map_err(io::Error::other)?;
+    Ok(Inner::Zlink(Box::new(socket), context))
 }
 
 /// A socket of either library with a context of its own. Sends and receives wait for at most [`GUARD`], and
@@ -72,12 +77,22 @@ impl Node {
     /// Makes a socket.
     pub fn new(library: Library, socket_type: SocketType) -> Self {
         let inner = match library {
-            Library::Zlink => Context::new()
-                .socket(socket_type)
-                .map(|socket| Inner::Zlink(Box::new(socket)))
-                .map_err(io::Error::other),
+            Library::Zlink => zlink_socket(Context::new(), socket_type),
             Library::Libzmq => Peer::new(socket_type as i32).map(Inner::Libzmq),
         };
+        Node::from(library, socket_type, inner)
+    }
+
+    /// Makes another socket in the context of this one.
+    pub fn sibling(&self, socket_type: SocketType) -> Self {
+        let inner = match &self.inner {
+            Inner::Zlink(_, context) => zlink_socket(context.clone(), socket_type),
+            Inner::Libzmq(peer) => peer.sibling(socket_type as i32).map(Inner::Libzmq),
+        };
+        Node::from(self.library, socket_type, inner)
+    }
+
+    fn from(library: Library, socket_type: SocketType, inner: io::Result<Inner>) -> Self {
         let inner = inner.unwrap_or_else(|error| panic!("{library} {}: {error}", socket_type.as_str()));
         let mut node = Node { library, socket_type, inner };
         let guard = GUARD.as_millis() as i32;
@@ -95,7 +110,7 @@ impl Node {
     /// zlink's socket, if it is one.
     pub fn zlink(&self) -> Option<&Socket> {
         match &self.inner {
-            Inner::Zlink(socket) => Some(socket),
+            Inner::Zlink(socket, _) => Some(socket),
             Inner::Libzmq(_) => None,
         }
     }
@@ -109,7 +124,7 @@ impl Node {
     #[track_caller]
     pub fn set(&mut self, option: i32, value: &[u8]) {
         let result = match &mut self.inner {
-            Inner::Zlink(socket) => socket.set_option(option, value).map_err(io::Error::other),
+            Inner::Zlink(socket, _) => socket.set_option(option, value).map_err(io::Error::other),
             Inner::Libzmq(peer) => peer.set(option, value),
         };
         self.expect("set option", result);
@@ -132,7 +147,7 @@ impl Node {
     #[track_caller]
     pub fn bind(&mut self, endpoint: &str) -> String {
         let result = match &mut self.inner {
-            Inner::Zlink(socket) => {
+            Inner::Zlink(socket, _) => {
                 socket.bind(endpoint).and_then(|()| socket.last_endpoint()).map_err(io::Error::other)
             }
             Inner::Libzmq(peer) => peer.bind(endpoint),
@@ -144,7 +159,7 @@ impl Node {
     #[track_caller]
     pub fn connect(&mut self, endpoint: &str) {
         let result = match &mut self.inner {
-            Inner::Zlink(socket) => socket.connect(endpoint).map_err(io::Error::other),
+            Inner::Zlink(socket, _) => socket.connect(endpoint).map_err(io::Error::other),
             Inner::Libzmq(peer) => peer.connect(endpoint),
         };
         self.expect(endpoint, result);
@@ -153,7 +168,7 @@ impl Node {
     /// Binds or connects, and returns the error number, or 0.
     pub fn refusal(&mut self, endpoint: &str, bind: bool) -> i32 {
         match &mut self.inner {
-            Inner::Zlink(socket) => {
+            Inner::Zlink(socket, _) => {
                 let result = if bind { socket.bind(endpoint) } else { socket.connect(endpoint) };
                 result.map_or_else(|error| error.errno(), |()| 0)
             }
@@ -165,7 +180,7 @@ impl Node {
     #[track_caller]
     pub fn send<P: AsRef<[u8]>>(&mut self, parts: &[P]) {
         let result = match &mut self.inner {
-            Inner::Zlink(socket) => {
+            Inner::Zlink(socket, _) => {
                 let parts = parts.iter().map(|part| Message::from(part.as_ref()));
                 socket.send_multipart(parts).map_err(|failed| io::Error::other(failed.error))
             }
@@ -178,7 +193,7 @@ impl Node {
     #[track_caller]
     pub fn connect_peer(&mut self, endpoint: &str) -> u32 {
         let result = match &mut self.inner {
-            Inner::Zlink(socket) => socket.connect_peer(endpoint).map_err(io::Error::other),
+            Inner::Zlink(socket, _) => socket.connect_peer(endpoint).map_err(io::Error::other),
             Inner::Libzmq(peer) => peer.connect_peer(endpoint),
         };
         self.expect(endpoint, result)
@@ -188,7 +203,7 @@ impl Node {
     #[track_caller]
     pub fn join(&mut self, group: &[u8]) {
         let result = match &mut self.inner {
-            Inner::Zlink(socket) => socket.join(group).map_err(io::Error::other),
+            Inner::Zlink(socket, _) => socket.join(group).map_err(io::Error::other),
             Inner::Libzmq(peer) => peer.change_group(group, true),
         };
         self.expect("join", result);
@@ -198,7 +213,7 @@ impl Node {
     #[track_caller]
     pub fn leave(&mut self, group: &[u8]) {
         let result = match &mut self.inner {
-            Inner::Zlink(socket) => socket.leave(group).map_err(io::Error::other),
+            Inner::Zlink(socket, _) => socket.leave(group).map_err(io::Error::other),
             Inner::Libzmq(peer) => peer.change_group(group, false),
         };
         self.expect("leave", result);
@@ -208,7 +223,7 @@ impl Node {
     #[track_caller]
     pub fn send_labelled(&mut self, label: &Label, body: &[u8]) {
         let result = match &mut self.inner {
-            Inner::Zlink(socket) => {
+            Inner::Zlink(socket, _) => {
                 let mut message = Message::from(body);
                 message.set_routing_id(label.routing_id);
                 let named = message.set_group(&label.group).map_err(io::Error::other);
@@ -221,7 +236,7 @@ impl Node {
 
     fn labelled(&mut self) -> io::Result<(Label, Vec<u8>)> {
         match &mut self.inner {
-            Inner::Zlink(socket) => match socket.recv() {
+            Inner::Zlink(socket, _) => match socket.recv() {
                 Ok(message) => {
                     let label = Label { routing_id: message.routing_id(), group: message.group().to_vec() };
                     Ok((label, message.to_vec()))
@@ -251,7 +266,7 @@ impl Node {
 
     fn try_recv(&mut self) -> io::Result<Parts> {
         match &mut self.inner {
-            Inner::Zlink(socket) => match socket.recv_multipart() {
+            Inner::Zlink(socket, _) => match socket.recv_multipart() {
                 Ok(parts) => Ok(parts.iter().map(|part| part.to_vec()).collect()),
                 Err(Error::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
                 Err(error) => Err(io::Error::other(error)),

@@ -52,3 +52,13 @@ pub const WSS_CERT_PEM: i32 = 104;
 pub const WSS_TRUST_PEM: i32 = 105;
 /// `ZMQ_WSS_HOSTNAME`.
 pub const WSS_HOSTNAME: i32 = 106;
+/// `ZMQ_PLAIN_SERVER`.
+pub const PLAIN_SERVER: i32 = 44;
+/// `ZMQ_PLAIN_USERNAME`.
+pub const PLAIN_USERNAME: i32 = 45;
+/// `ZMQ_PLAIN_PASSWORD`.
+pub const PLAIN_PASSWORD: i32 = 46;
+/// `ZMQ_ZAP_DOMAIN`.
+pub const ZAP_DOMAIN: i32 = 55;
+/// `ZMQ_HANDSHAKE_IVL`, in milliseconds.
+pub const HANDSHAKE_IVL: i32 = 66;

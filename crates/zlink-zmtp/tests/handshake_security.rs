@@ -269,6 +269,20 @@ fn refusal_is_told_to_the_client_with_the_status_unless_it_is_temporary() {
 }
 
 #[test]
+fn error_of_libzmqs_plain_servers_is_understood() {
+    for after in [&b""[..], WELCOME] {
+        let refusal = command(b"^RROR\x03400");
+        let outcome = cut_everywhere(&client(), &[&greeting(3, 1, b"PLAIN"), after, &refusal].concat());
+        assert_eq!(*outcome.error(), HandshakeError::PeerError(b"400".to_vec()));
+        for cut in [b"^RROR\x0340".to_vec(), b"^RROR".to_vec()] {
+            let outcome =
+                cut_everywhere(&client(), &[&greeting(3, 1, b"PLAIN"), after, &command(&cut)].concat());
+            assert_eq!(outcome.error().protocol_error_code(), 0x1000_0015);
+        }
+    }
+}
+
+#[test]
 fn plain_without_a_handler_refuses_everybody() {
     let hello = [&greeting(3, 1, b"PLAIN"), HELLO].concat();
     for handler in [Zap::Never, Zap::IfPresent, Zap::Required] {

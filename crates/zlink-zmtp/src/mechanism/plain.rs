@@ -21,6 +21,10 @@ use crate::zap::ZapRequest;
 /// The longest username and password, in bytes.
 pub const MAX_CREDENTIAL_LEN: usize = 255;
 
+/// How an ERROR of libzmq's PLAIN servers begins, up to 4.3.5: its first two bytes, written as one escape sequence too
+/// long, became one. No name is that long.
+const LIBZMQS_ERROR: &[u8] = b"^RROR";
+
 /// A client's username and password, 0 to 255 bytes each. Overwritten on drop, and not shown.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct PlainCredentials {
@@ -61,6 +65,9 @@ impl PlainClient {
     }
 
     pub(super) fn process(&mut self, body: &[u8], out: &mut Vec<u8>) -> Result<Step, HandshakeError> {
+        if let Some(reason) = body.strip_prefix(LIBZMQS_ERROR) {
+            return Err(HandshakeError::PeerError(parse_reason(reason)?.to_vec()));
+        }
         match split_name(body)? {
             (b"WELCOME", data) if !self.welcome => {
                 if !data.is_empty() {
