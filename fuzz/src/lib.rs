@@ -12,6 +12,7 @@ mod memory;
 mod queue_ops;
 mod raw_stream;
 mod read_half;
+mod security;
 mod socket_ops;
 mod socks;
 mod subscriptions;
@@ -25,6 +26,7 @@ pub use endpoints::endpoints;
 pub use queue_ops::queue_ops;
 pub use raw_stream::raw_stream;
 pub use read_half::read_half;
+pub use security::{plain, zap_reply};
 pub use socket_ops::socket_ops;
 pub use socks::socks;
 pub use subscriptions::subscriptions;
@@ -38,6 +40,8 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("greeting", greeting),
     ("handshake", handshake),
+    ("plain", plain),
+    ("zap_reply", zap_reply),
     ("frames", frames),
     ("curve_handshake", curve_handshake),
     ("curve_messages", curve_messages),

@@ -72,6 +72,8 @@ macro_rules! replay {
 replay! {
     greeting: 5000
     handshake: 5000
+    plain: 2000
+    zap_reply: 20000
     frames: 20000
     curve_handshake: 1000
     curve_messages: 1000
