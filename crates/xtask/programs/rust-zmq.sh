@@ -8,7 +8,7 @@ VERSION=0.10.0
 
 prepare() {
   mkdir fetch
-  printf '[package]\nname = "fetch"\nversion = "0.0.0"\n[lib]\npath = "/dev/null"\n[dependencies]\nzmq = "=%s"\n' \
+  printf '[package]\nname = "fetch"\nversion = "0.0.0"\n[lib]\npath = "/dev/null"\n[dependencies]\nzmq = "=%s"\n[workspace]\n' \
     "$VERSION" >fetch/Cargo.toml
   (cd fetch && cargo vendor -q >/dev/null)
   cp -r fetch/vendor/zmq source
