@@ -17,6 +17,7 @@ with_each_library! {
     a_time_out_passes_without_events,
     a_proxy_ends_with_eterm,
     a_look_makes_the_descriptor_of_an_idle_socket_unreadable,
+    a_sockets_own_descriptor_beside_it_is_told_before_the_look,
 }
 
 const FD: i32 = 14;
@@ -36,6 +37,14 @@ fn poll(items: &mut [Item], timeout: i64) -> (i32, Vec<i16>) {
     let found = zmq!(zmq_poll(items.as_mut_ptr(), items.len() as i32, timeout));
     assert!(found >= 0, "errno {}", errno());
     (found, items.iter().map(|item| item.revents).collect())
+}
+
+/// `zpoller_test` of czmq: a connect makes the descriptor readable, without a message.
+fn a_sockets_own_descriptor_beside_it_is_told_before_the_look() {
+    let context = Context::new();
+    let (pull, _push) = context.pair(PULL, PUSH, "tcp://127.0.0.1:*");
+    let mut items = [on_socket(&pull, POLLIN), on_fd(pull.get(FD), POLLIN)];
+    assert_eq!(poll(&mut items, -1), (1, vec![0, POLLIN]));
 }
 
 fn sockets_and_descriptors_are_told_apart_and_together() {

@@ -124,7 +124,6 @@ impl<'a> PollItem<'a> {
     fn look(&mut self) -> Result<()> {
         if let Source::Socket(socket) = self.source {
             let readiness = socket.readiness()?;
-            self.ready = Events::NONE;
             if readiness.readable && self.events.contains(Events::IN) {
                 self.ready |= Events::IN;
             }
@@ -190,8 +189,9 @@ pub(crate) fn poll_with_mask(
     // A time too far away to be told is no limit.
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
-        // Descriptors are asked even if a socket is ready: none may starve the others.
-        let found = look(items)? + ask(items, &mut descriptors(items), Some(Duration::ZERO), mask)?;
+        // Descriptors are asked even if a socket is ready: none may starve the others. They are asked first: looking at
+        // a socket makes its own descriptor, which may be among them, unreadable.
+        let found = ask(items, &mut descriptors(items), Some(Duration::ZERO), mask)? + look(items)?;
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if found > 0 || left == Some(Duration::ZERO) {
             return Ok(found);
@@ -203,7 +203,7 @@ pub(crate) fn poll_with_mask(
 /// Looks at all sockets. Returns how many have what is waited for.
 fn look(items: &mut [PollItem<'_>]) -> Result<usize> {
     let mut found = 0;
-    for item in items {
+    for item in items.iter_mut().filter(|item| matches!(item.source, Source::Socket(_))) {
         item.ready = Events::NONE;
         item.look()?;
         found += usize::from(!item.ready.is_empty());
@@ -229,6 +229,9 @@ fn ask(
     timeout: Option<Duration>,
     mask: Option<SigSet>,
 ) -> Result<usize> {
+    for item in items.iter_mut().filter(|item| matches!(item.source, Source::Fd(_))) {
+        item.ready = Events::NONE;
+    }
     // With a mask, a signal that has come is handled even if there is nothing to ask.
     if fds.is_empty() && timeout == Some(Duration::ZERO) && mask.is_none() {
         return Ok(0);
