@@ -224,14 +224,19 @@ impl ReadHalf {
 
     /// A buffer of at least `size` bytes: one whose readers are done with it, or a new one.
     fn reuse(&mut self, size: usize) -> BufMut {
+        self.recycled(size).unwrap_or_else(|| BufMut::with_capacity(size))
+    }
+
+    /// A buffer of at least `size` bytes whose readers are done with it.
+    fn recycled(&mut self, size: usize) -> Option<BufMut> {
         for _ in 0..self.recent.len() {
             match self.recent.pop_front().map(Buf::into_mut) {
-                Some(Ok(buf)) if buf.capacity() >= size && buf.capacity() <= size * 4 => return buf,
+                Some(Ok(buf)) if buf.capacity() >= size && buf.capacity() <= size * 4 => return Some(buf),
                 Some(Err(shared)) => self.recent.push_back(shared),
                 Some(Ok(_)) | None => {}
             }
         }
-        BufMut::with_capacity(size)
+        None
     }
 
     /// Lets the buffer grow with traffic and shrink without.
@@ -381,7 +386,14 @@ impl ReadHalf {
             return;
         }
         let rest = self.buf.len() - run.at;
-        let mut next = self.reuse(self.next_size.max(rest * 2));
+        let size = self.next_size.max(rest * 2);
+        let small = run.at - run.from < self.buf.capacity() / 8;
+        let mut next = match self.recycled(size) {
+            Some(next) => next,
+            // The readers are behind: what is small must not hold a buffer each.
+            None if small && self.recent.len() == RECENT => return self.copy_out(run, ready),
+            None => BufMut::with_capacity(size),
+        };
         next.extend_from_slice(&self.buf.as_slice()[run.at..]);
         let buf = std::mem::replace(&mut self.buf, next).freeze();
         self.start = 0;

@@ -48,6 +48,18 @@ fn every_cut_of_a_stream_gives_the_same_messages() {
 }
 
 #[test]
+fn small_messages_that_nobody_takes_hold_no_buffer_each() {
+    let mut reader = ReadHalf::new(Framing::V2, None, SocketType::Pull, 8192);
+    let (mut ready, mut notices) = (VecDeque::new(), Vec::new());
+    for _ in 0..1000 {
+        reader.feed(&frame(0, b"x"), &mut ready, &mut notices).expect("valid frames");
+    }
+    assert_eq!(ready.iter().map(Entry::messages).sum::<usize>(), 1000);
+    let held: usize = ready.into_iter().filter_map(Entry::into_buf).map(|buf| buf.capacity()).sum();
+    assert!(held <= RECENT * 8192 + 1000 * 16, "{held} bytes");
+}
+
+#[test]
 fn a_multipart_message_of_many_frames_stays_invisible_until_complete() {
     let mut reader = half(Framing::V2, None);
     let open = frame(1, b"part").repeat(10_000);
