@@ -14,6 +14,8 @@ with_each_library! {
     lent_memory_is_given_back_once_when_the_message_is_closed,
     lent_memory_is_given_back_once_after_the_last_copy,
     lent_memory_is_given_back_once_by_a_receiver_in_the_same_process,
+    lent_memory_is_the_receivers_in_the_same_process,
+    lent_memory_is_given_back_once_after_the_last_of_several_receivers,
     memory_without_a_release_function_stays_the_callers,
     properties_that_are_not_there_are_einval,
     parts_tell_whether_another_follows,
@@ -124,6 +126,71 @@ fn lent_memory_is_given_back_once_by_a_receiver_in_the_same_process() {
             assert_done(zmq!(zmq_msg_close(&mut message)));
             assert_eq!(releases.load(Ordering::SeqCst), 1, "{size} bytes over {endpoint}");
         }
+    }
+}
+
+fn received(from: &Socket) -> Msg {
+    let mut message = Msg::none();
+    assert_done(zmq!(zmq_msg_init(&mut message)));
+    assert!(zmq!(zmq_msg_recv(&mut message, from.0, 0)) >= 0, "errno {}", errno());
+    message
+}
+
+/// As jupyter_client's tests have it: what was lent is in use until the receiver is done with it, however small it is
+/// and whatever it is sent with.
+fn lent_memory_is_the_receivers_in_the_same_process() {
+    let context = Context::new();
+    let (there, here) = context.pair(PAIR, PAIR, "inproc://lent");
+    for size in SIZES {
+        let (mut body, releases) = (vec![7; size], AtomicUsize::new(0));
+        let (lent_at, parts) = (body.as_ptr(), [vec![1; 10], vec![2; 300]]);
+        for alone in [true, false] {
+            if !alone {
+                here.send(&parts[0], SNDMORE);
+            }
+            let mut message = lent(&mut body, &releases);
+            let flags = if alone { 0 } else { SNDMORE };
+            assert_eq!(zmq!(zmq_msg_send(&mut message, here.0, flags)) as usize, size, "errno {}", errno());
+            if !alone {
+                here.send(&parts[1], 0);
+                assert_eq!(there.recv(), parts[0]);
+            }
+            assert_eq!(releases.load(Ordering::SeqCst), 0, "{size} bytes, not received yet");
+            let mut message = received(&there);
+            assert_eq!((zmq!(zmq_msg_size(&message)), zmq!(zmq_msg_more(&message))), (size, flags / SNDMORE));
+            assert_eq!(zmq!(zmq_msg_data(&mut message)).cast_const().cast(), lent_at);
+            assert_eq!(releases.load(Ordering::SeqCst), 0, "{size} bytes, received");
+            assert_done(zmq!(zmq_msg_close(&mut message)));
+            assert_eq!(releases.swap(0, Ordering::SeqCst), 1, "{size} bytes, done with");
+            if !alone {
+                assert_eq!(there.recv(), parts[1]);
+            }
+        }
+    }
+}
+
+fn lent_memory_is_given_back_once_after_the_last_of_several_receivers() {
+    let context = Context::new();
+    let publisher = context.socket(XPUB);
+    publisher.bind("inproc://lent");
+    let subscribers = [context.socket(XSUB), context.socket(XSUB), context.socket(XSUB)];
+    publisher.set(XPUB_VERBOSE, 1);
+    for subscriber in &subscribers {
+        subscriber.connect("inproc://lent");
+        subscriber.send(b"\x01", 0);
+        assert_eq!(publisher.recv(), b"\x01");
+    }
+    for size in SIZES {
+        let (mut body, releases) = (vec![7; size], AtomicUsize::new(0));
+        let mut message = lent(&mut body, &releases);
+        assert_eq!(zmq!(zmq_msg_send(&mut message, publisher.0, 0)) as usize, size, "errno {}", errno());
+        let mut messages = subscribers.each_ref().map(received);
+        for message in &mut messages {
+            assert_eq!(releases.load(Ordering::SeqCst), 0, "{size} bytes");
+            assert!(bytes(message) == vec![7; size]);
+            assert_done(zmq!(zmq_msg_close(message)));
+        }
+        assert_eq!(releases.load(Ordering::SeqCst), 1, "{size} bytes");
     }
 }
 

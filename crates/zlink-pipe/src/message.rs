@@ -30,6 +30,8 @@ enum Kind {
     Static = 0xA2,
     /// Bytes kept alive by a counted [`Owner`].
     Shared = 0xA3,
+    /// The same, and the owner is a [`Foreign`]: somebody waits to have them back.
+    Lent = 0xA4,
 }
 
 #[repr(C)]
@@ -200,7 +202,17 @@ impl Message {
             let foreign = Foreign { owner: Owner::new(Foreign::free), data, hint, release };
             NonNull::from(Box::leak(Box::new(foreign))).cast()
         });
-        Message::outside(data.cast(), len, owner)
+        let mut message = Message::outside(data.cast(), len, owner);
+        if owner.is_some() {
+            message.kind = Kind::Lent;
+        }
+        message
+    }
+
+    /// Whether the body is the caller's memory, of which a release function tells when it is not needed any more.
+    #[inline]
+    pub fn is_lent(&self) -> bool {
+        self.kind == Kind::Lent
     }
 
     /// Makes this message the part `start..end` of a received buffer: shared if it is a large part of it,
@@ -256,8 +268,8 @@ impl Message {
     /// Gives up the body's storage. The caller stores another body at once.
     #[inline]
     fn release_body(&mut self) {
-        if self.kind == Kind::Shared {
-            // SAFETY: `Shared` has an outside body, and this message holds one reference to its owner.
+        if matches!(self.kind, Kind::Shared | Kind::Lent) {
+            // SAFETY: these have an outside body, and this message holds one reference to its owner.
             unsafe {
                 if let Some(owner) = self.body.outside.owner {
                     Owner::release(owner);
@@ -272,7 +284,7 @@ impl Message {
         match self.kind {
             Kind::Inline => usize::from(self.inline_len),
             // SAFETY: every kind but `Inline` stores its body outside.
-            Kind::Static | Kind::Shared => unsafe { self.body.outside.len },
+            Kind::Static | Kind::Shared | Kind::Lent => unsafe { self.body.outside.len },
         }
     }
 
@@ -288,7 +300,7 @@ impl Message {
         match self.kind {
             // SAFETY: `Inline` stores its body in the `inline` array, all of it initialised.
             Kind::Inline => unsafe { &self.body.inline[..usize::from(self.inline_len)] },
-            Kind::Static | Kind::Shared => {
+            Kind::Static | Kind::Shared | Kind::Lent => {
                 // SAFETY: every other kind stores its body outside.
                 let outside = unsafe { self.body.outside };
                 if outside.len == 0 {
@@ -306,7 +318,7 @@ impl Message {
             // SAFETY: `Inline` stores its body in the `inline` array.
             Kind::Inline => unsafe { self.body.inline.as_mut_ptr() },
             // SAFETY: every other kind stores its body outside.
-            Kind::Static | Kind::Shared => unsafe { self.body.outside.data },
+            Kind::Static | Kind::Shared | Kind::Lent => unsafe { self.body.outside.data },
         }
     }
 
@@ -319,8 +331,10 @@ impl Message {
         let owned = match self.kind {
             Kind::Inline => true,
             Kind::Static => false,
-            // SAFETY: `Shared` has an outside body with a live owner.
-            Kind::Shared => unsafe { self.body.outside.owner.is_some_and(|o| o.as_ref().is_unique()) },
+            // SAFETY: these have an outside body with a live owner.
+            Kind::Shared | Kind::Lent => unsafe {
+                self.body.outside.owner.is_some_and(|o| o.as_ref().is_unique())
+            },
         };
         if !owned {
             let mut copy = BufMut::with_capacity(self.len());
@@ -358,8 +372,10 @@ impl Message {
         match self.kind {
             Kind::Inline => false,
             Kind::Static => true,
-            // SAFETY: `Shared` has an outside body with a live owner.
-            Kind::Shared => unsafe { self.body.outside.owner.is_some_and(|o| !o.as_ref().is_unique()) },
+            // SAFETY: these have an outside body with a live owner.
+            Kind::Shared | Kind::Lent => unsafe {
+                self.body.outside.owner.is_some_and(|o| !o.as_ref().is_unique())
+            },
         }
     }
 
@@ -371,7 +387,7 @@ impl Message {
     pub unsafe fn is_valid_at(this: *const Message) -> bool {
         // SAFETY: reads one byte of readable memory, through a type for which any value is valid.
         let kind = unsafe { std::ptr::addr_of!((*this).kind).cast::<u8>().read() };
-        kind == Kind::Inline as u8 || kind == Kind::Static as u8 || kind == Kind::Shared as u8
+        (Kind::Inline as u8..=Kind::Lent as u8).contains(&kind)
     }
 
     /// Drops the message at `this` and marks the memory as holding none.
@@ -397,8 +413,8 @@ impl Drop for Message {
 
 impl Clone for Message {
     fn clone(&self) -> Self {
-        if self.kind == Kind::Shared {
-            // SAFETY: `Shared` has an outside body with a live owner.
+        if matches!(self.kind, Kind::Shared | Kind::Lent) {
+            // SAFETY: these have an outside body with a live owner.
             unsafe {
                 if let Some(owner) = self.body.outside.owner {
                     owner.as_ref().acquire();

@@ -23,6 +23,12 @@ impl Body<'_> {
         }
     }
 
+    /// Whether it is a message over [lent](Message::is_lent) memory.
+    #[inline]
+    pub fn is_lent(&self) -> bool {
+        matches!(self, Body::Message(message) if message.is_lent())
+    }
+
     /// The body as a message of its own.
     pub fn take(&mut self) -> Message {
         match self {
@@ -38,12 +44,18 @@ pub struct Staging {
     pub(crate) entries: Vec<Entry>,
     pub(crate) open: Option<BufMut>,
     parts: usize,
+    keeps_lent: bool,
 }
 
 impl Staging {
     /// Nothing gathered.
     pub fn new() -> Self {
         Staging::default()
+    }
+
+    /// For a queue that [keeps what is lent](crate::QueueConfig::keeps_lent).
+    pub fn set_keeps_lent(&mut self, keeps: bool) {
+        self.keeps_lent = keeps;
     }
 
     /// Parts gathered so far.
@@ -55,7 +67,7 @@ impl Staging {
     /// Adds a part. The message is complete with the first part added without `more`.
     pub fn add(&mut self, body: &mut Body<'_>, more: bool) {
         self.parts += 1;
-        if body.as_slice().len() >= BY_REFERENCE {
+        if body.as_slice().len() >= BY_REFERENCE || (self.keeps_lent && body.is_lent()) {
             self.seal();
             self.entries.push(Entry::body(body.take(), more, Position::Middle));
             return;

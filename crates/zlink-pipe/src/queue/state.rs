@@ -163,7 +163,7 @@ impl State {
         let len = body.as_slice().len();
         self.messages += 1;
         self.in_flight += 1;
-        if len >= BY_REFERENCE {
+        if len >= BY_REFERENCE || (self.config.keeps_lent && body.is_lent()) {
             self.seal();
             let entry = Entry::body(body.take(), false, Position::Whole);
             self.bytes += entry.len();

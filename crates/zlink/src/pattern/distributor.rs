@@ -129,8 +129,9 @@ impl Distributor {
     pub(super) fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> usize {
         let first = !self.under_way;
         self.under_way = more;
-        // One body for all: what travels by reference would otherwise be copied for each.
-        let shared = (self.selected.len() > 1 && body.as_slice().len() >= BY_REFERENCE).then(|| body.take());
+        // One body for all: what travels by reference would otherwise be copied for each, or gone with the first.
+        let by_reference = body.as_slice().len() >= BY_REFERENCE || body.is_lent();
+        let shared = (self.selected.len() > 1 && by_reference).then(|| body.take());
         let (mut at, mut missed) = (0, 0);
         while let Some(&pipe) = self.selected.get(at) {
             let sent = match &shared {
