@@ -194,6 +194,19 @@ fn lent_memory_is_given_back_once_after_the_last_of_several_receivers() {
     }
 }
 
+/// libzmq keeps it until it is written. See COMPATIBILITY.md.
+#[test]
+fn small_lent_memory_is_given_back_by_the_send_to_a_remote_peer() {
+    let context = Context::new();
+    let push = context.socket(PUSH);
+    // Nobody listens there, and the message stays queued.
+    push.connect("ipc://@nobody-binds-this");
+    let (mut body, releases) = (vec![7; 4096], AtomicUsize::new(0));
+    let mut message = lent(&mut body, &releases);
+    assert_eq!(zmq!(zmq_msg_send(&mut message, push.0, 0)), 4096, "errno {}", errno());
+    assert_eq!(releases.load(Ordering::SeqCst), 1);
+}
+
 fn memory_without_a_release_function_stays_the_callers() {
     let mut body = vec![5; 100];
     let mut message = Msg::none();
