@@ -227,8 +227,10 @@ impl Connection {
             return;
         }
         write.take_from(&self.out);
+        if write.has_entries() {
+            self.counters.gathered();
+        }
         let progress = write.write(&self.stream, &mut TURN_BYTES.clone());
-        self.counters.gathered();
         self.end_producer_turn(write, progress);
     }
 
@@ -248,6 +250,7 @@ impl Connection {
                     if release.more {
                         // Another thread of the socket sent meanwhile.
                         write.take_from(&self.out);
+                        self.counters.gathered();
                         progress = write.write(&self.stream, &mut TURN_BYTES.clone());
                         continue;
                     }
@@ -298,8 +301,11 @@ impl Connection {
         let mut budget = TURN_BYTES;
         loop {
             write.take_from(&self.out);
+            // A turn that finds nothing, or only commands, is no batch.
+            if write.has_entries() {
+                self.counters.io_write();
+            }
             let progress = write.write(&self.stream, &mut budget);
-            self.counters.io_write();
             let credit = write.take_credit();
             let (unblocked, turn) = match progress {
                 Progress::Done => {

@@ -89,6 +89,11 @@ impl WriteHalf {
         !self.control.is_empty()
     }
 
+    /// Whether something taken from the pipe is not wholly written.
+    pub(super) fn has_entries(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
     pub(super) fn take_credit(&mut self) -> usize {
         std::mem::take(&mut self.credit)
     }
