@@ -162,6 +162,8 @@ impl Drop for IoThread {
             // An I/O thread that panicked has nothing more to say here.
             let _ = thread.join();
         }
+        // Others may still hold what the two share.
+        self.shared.resolver.close();
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use rustix::io::Errno;
 
@@ -24,12 +23,25 @@ pub(super) type LookUp = Arc<dyn Fn(&str, bool) -> io::Result<Vec<SocketAddr>> +
 
 /// Looks up names on a thread of its own, one after the other, started by the first name.
 ///
-/// Dropping the resolver does not wait for a lookup that is under way: the thread ends after it by itself.
-/// Lookups that have not ended by then are dropped, their callbacks uncalled.
+/// [Closing](Resolver::close) and dropping it wait for the thread, but not for a lookup that is under way, which may take
+/// long: the thread then ends after it by itself. Lookups that have not ended by then are dropped, their callbacks
+/// uncalled.
 pub(crate) struct Resolver {
     look_up: LookUp,
-    closed: Arc<AtomicBool>,
-    queue: Mutex<Option<SyncSender<Job>>>,
+    state: Arc<Mutex<State>>,
+    running: Mutex<Option<Running>>,
+}
+
+/// What the thread and the resolver know of each other.
+#[derive(Default)]
+struct State {
+    closed: bool,
+    looking_up: bool,
+}
+
+struct Running {
+    queue: SyncSender<Job>,
+    thread: JoinHandle<()>,
 }
 
 struct Job {
@@ -47,7 +59,7 @@ impl Resolver {
 
     /// A resolver that asks `look_up` instead of the system.
     pub(super) fn with(look_up: LookUp) -> Resolver {
-        Resolver { look_up, closed: Arc::new(AtomicBool::new(false)), queue: Mutex::new(None) }
+        Resolver { look_up, state: Arc::default(), running: Mutex::new(None) }
     }
 
     /// Finds the addresses of `endpoint` and calls `done` with them: at once on the calling thread for
@@ -57,7 +69,7 @@ impl Resolver {
     /// # Errors
     ///
     /// To `done`: `EINVAL` for an unknown name, an IPv6 address without `ipv6` or an unknown zone;
-    /// `EAGAIN` if too many lookups wait or no thread can be started.
+    /// `EAGAIN` if too many lookups wait, no thread can be started, or the resolver is closed.
     pub(crate) fn resolve(&self, endpoint: &TcpEndpoint, ipv6: bool, done: Resolved) {
         let Host::Name(name) = &endpoint.address.host else {
             let numeric = endpoint.address.numeric(ipv6);
@@ -71,41 +83,57 @@ impl Resolver {
     }
 
     fn enqueue(&self, job: Job) -> Result<(), Job> {
-        // Nothing under this lock leaves the state half-changed.
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = queue.as_ref() else {
-            return self.start(&mut queue, job);
+        if lock(&self.state).closed {
+            return Err(job);
+        }
+        let mut running = lock(&self.running);
+        let Some(Running { queue, .. }) = running.as_ref() else {
+            return self.start(&mut running, job);
         };
-        match running.try_send(job) {
+        match queue.try_send(job) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(job)) => Err(job),
             // The thread has died of a callback that panicked.
-            Err(TrySendError::Disconnected(job)) => self.start(&mut queue, job),
+            Err(TrySendError::Disconnected(job)) => self.start(&mut running, job),
         }
     }
 
-    fn start(&self, queue: &mut Option<SyncSender<Job>>, job: Job) -> Result<(), Job> {
-        let (sender, receiver) = sync_channel(QUEUE);
-        let (look_up, closed) = (Arc::clone(&self.look_up), Arc::clone(&self.closed));
+    fn start(&self, running: &mut Option<Running>, job: Job) -> Result<(), Job> {
+        let (queue, receiver) = sync_channel(QUEUE);
+        let (look_up, state) = (Arc::clone(&self.look_up), Arc::clone(&self.state));
         let spawned = thread::Builder::new().name(String::from("zlink-resolver")).spawn(move || {
             block_signals();
-            run(&receiver, &look_up, &closed);
+            run(&receiver, &look_up, &state);
         });
-        if spawned.is_err() {
-            return Err(job);
-        }
-        let sent = sender.try_send(job).map_err(|error| match error {
+        let Ok(thread) = spawned else { return Err(job) };
+        let sent = queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
         });
-        *queue = Some(sender);
+        *running = Some(Running { queue, thread });
         sent
+    }
+
+    /// Ends the thread. No names are looked up from now on.
+    pub(crate) fn close(&self) {
+        let looking_up = {
+            let mut state = lock(&self.state);
+            state.closed = true;
+            state.looking_up
+        };
+        let Some(Running { queue, thread }) = lock(&self.running).take() else { return };
+        // Wakes the thread, if it waits for a name.
+        drop(queue);
+        // A callback may be the last to let go of the resolver: no thread waits for itself.
+        if !looking_up && thread.thread().id() != thread::current().id() {
+            // A thread that panicked has nothing more to say here.
+            let _ = thread.join();
+        }
     }
 }
 
 impl Drop for Resolver {
     fn drop(&mut self) {
-        // Relaxed: nothing else is published by it, and the channel closing wakes the thread.
-        self.closed.store(true, Ordering::Relaxed);
+        self.close();
     }
 }
 
@@ -115,17 +143,28 @@ impl std::fmt::Debug for Resolver {
     }
 }
 
-fn run(jobs: &Receiver<Job>, look_up: &LookUp, closed: &AtomicBool) {
+fn run(jobs: &Receiver<Job>, look_up: &LookUp, state: &Mutex<State>) {
+    // Whether to go on: not if the resolver is closed.
+    let enter = |looking_up| {
+        let mut state = lock(state);
+        state.looking_up = looking_up && !state.closed;
+        !state.closed
+    };
     for job in jobs {
-        if closed.load(Ordering::Relaxed) {
+        if !enter(true) {
             return;
         }
         let found = look_up(&job.name, job.ipv6);
-        if closed.load(Ordering::Relaxed) {
+        if !enter(false) {
             return;
         }
         let addresses =
             found.and_then(|found| found.into_iter().map(|address| job.address.at(address)).collect());
         (job.done)(addresses);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks leaves what they hold half-changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,6 @@
+use std::cell::Cell;
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
@@ -31,7 +32,7 @@ fn errno(outcome: io::Result<Vec<SocketAddr>>) -> Option<i32> {
 }
 
 /// A name service that answers 192.0.2.1 once `gate` lets it, and nothing when the gate is gone.
-fn gated() -> (Resolver, std::sync::mpsc::Sender<()>, Receiver<String>) {
+fn gated() -> (Resolver, Sender<()>, Receiver<String>) {
     let (open, gate) = channel::<()>();
     let (asking, asked) = channel();
     let gate = Mutex::new((gate, asking));
@@ -106,6 +107,55 @@ fn dropping_the_resolver_does_not_wait_for_a_slow_lookup_nor_start_another() {
     assert!(slow.recv().is_err());
     assert!(queued.recv().is_err());
     assert!(asked.recv().is_err(), "the second name was looked up");
+}
+
+#[test]
+fn closing_the_resolver_ends_its_thread_and_refuses_names() {
+    let resolver = Resolver::with(Arc::new(|_, _| Ok(vec![SocketAddr::from(([192, 0, 2, 1], 0))])));
+    let (gone, went) = channel();
+    let on_its_thread = Box::new(move |found: io::Result<Vec<SocketAddr>>| {
+        LEAVING.set(Some(Leaving(gone)));
+        found.unwrap();
+    });
+    resolver.resolve(&tcp_endpoint("tcp://some-host:80"), false, on_its_thread);
+    // A second name, so that the first has had its answer and the thread may be waiting for more.
+    resolve(&resolver, "tcp://some-host:80", false).recv().unwrap().0.unwrap();
+    resolver.close();
+    assert_eq!(went.try_recv(), Ok(()), "the thread is still there");
+    let (refused, _) = resolve(&resolver, "tcp://some-host:80", false).try_recv().unwrap();
+    assert_eq!(errno(refused), Some(Errno::AGAIN.raw_os_error()));
+}
+
+#[test]
+fn a_callback_may_be_the_last_to_hold_the_resolver() {
+    let (resolver, open, _asked) = gated();
+    let resolver = Arc::new(resolver);
+    let (dropped, outcome) = channel();
+    let held = Arc::clone(&resolver);
+    let last = Box::new(move |_| {
+        while Arc::strong_count(&held) > 1 {
+            thread::yield_now();
+        }
+        drop(held);
+        dropped.send(()).unwrap();
+    });
+    resolver.resolve(&tcp_endpoint("tcp://some-host:80"), false, last);
+    drop(resolver);
+    open.send(()).unwrap();
+    outcome.recv().expect("the callback ends");
+}
+
+thread_local! {
+    /// Says that its thread ends.
+    static LEAVING: Cell<Option<Leaving>> = const { Cell::new(None) };
+}
+
+struct Leaving(Sender<()>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
 }
 
 #[test]
