@@ -93,27 +93,32 @@ mod tests {
         std::thread::spawn(told).join().expect("nothing panics here")
     }
 
+    /// The niceness that this process was started with.
+    fn usual() -> i32 {
+        rustix::process::getpriority_process(None).expect("the process has a niceness")
+    }
+
     fn errno(result: io::Result<(i32, i32, i32)>) -> Option<i32> {
         result.err().and_then(|error| error.raw_os_error())
     }
 
     #[test]
     fn who_asks_for_nothing_is_left_alone() {
-        assert_eq!(applied(Scheduling::default()).unwrap(), (Scheduler::SCHED_NORMAL as i32, 0, 0));
+        assert_eq!(applied(Scheduling::default()).unwrap(), (Scheduler::SCHED_NORMAL as i32, 0, usual()));
     }
 
     #[test]
     fn policies_that_need_no_privilege_are_applied() {
         for policy in [Scheduler::SCHED_NORMAL, Scheduler::SCHED_BATCH, Scheduler::SCHED_IDLE] {
             let scheduling = Scheduling { policy: Some(policy as i32), ..Scheduling::default() };
-            assert_eq!(applied(scheduling).unwrap(), (policy as i32, 0, 0));
+            assert_eq!(applied(scheduling).unwrap(), (policy as i32, 0, usual()));
         }
     }
 
     #[test]
     fn a_priority_is_applied_or_refused_for_want_of_privilege() {
         let fifo = Scheduler::SCHED_FIFO as i32;
-        for (policy, priority, expected) in [(Some(fifo), 3, (fifo, 3, 0)), (None, 1, (0, 0, NICEST))] {
+        for (policy, priority, expected) in [(Some(fifo), 3, (fifo, 3, usual())), (None, 1, (0, 0, NICEST))] {
             let scheduling = Scheduling { policy, priority: Some(priority), ..Scheduling::default() };
             match applied(scheduling) {
                 Ok(told) => assert_eq!(told, expected),
