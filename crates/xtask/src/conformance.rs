@@ -64,7 +64,8 @@ pub(super) struct Options {
     /// The folder with libzmq's fuzzing corpora, `NAME_seed_corpus` each; without it the fuzzers are skipped.
     #[arg(long, value_name = "DIR", env = "ZLINK_FUZZ_CORPORA")]
     corpora: Option<PathBuf>,
-    /// The list of programs that are not expected to pass [default: crates/xtask/conformance.txt for our library].
+    /// The list of programs that are not expected to pass [default: crates/xtask/conformance.txt for our library, and
+    /// crates/xtask/sanitizers/slow.txt with a sanitizer or under a command].
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
     /// Compile so many programs at a time, and run as many if each can have a network of its own.
@@ -118,7 +119,7 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
                     program,
                     folder: output.join("run").join(library.name).join(name),
                     library: &library.folder,
-                    settings: &library.settings,
+                    settings: &library.settings(name),
                     under: &under,
                     corpora: corpora.as_deref(),
                     network,
@@ -151,7 +152,10 @@ fn choose<'a>(all: &'a [String], filters: &[String]) -> Result<Vec<&'a str>, Str
 
 /// The list on the command line, or for our library the one kept beside this package.
 fn read_expectations(options: &Options, library: &Library) -> Result<Expectations, String> {
-    let kept = || library.is_ours().then(|| workspace().join("crates/xtask/conformance.txt"));
+    let slow = options.sanitizer.is_some() || options.under.is_some();
+    let kept =
+        workspace().join("crates/xtask").join(if slow { "sanitizers/slow.txt" } else { "conformance.txt" });
+    let kept = || library.is_ours().then_some(kept);
     let Some(file) = options.expectations.clone().or_else(kept) else { return Ok(Expectations::default()) };
     // A list holds for both settings, and so may name all programs.
     let known = programs::all(true)?;

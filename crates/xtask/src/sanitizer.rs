@@ -10,22 +10,33 @@ use clap::ValueEnum;
 
 use crate::workspace::{target_dir, workspace};
 
+/// The exit code of a program about which a sanitizer, or valgrind, has reported something. The programs exit with the
+/// number of failed cases, which are fewer.
+pub(super) const REPORTED: i32 = 99;
+
 /// A sanitizer of the compiler's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Sanitizer {
     /// AddressSanitizer, which finds wrong accesses to memory, with LeakSanitizer.
     Address,
+    /// ThreadSanitizer, which finds data races. Needs the component `rust-src`.
+    Thread,
 }
 
 impl Sanitizer {
     fn name(self) -> &'static str {
         match self {
             Sanitizer::Address => "address",
+            Sanitizer::Thread => "thread",
         }
     }
 
     /// Makes `cargo` build with the sanitizer, in a build folder of its own.
     pub(super) fn instrument(self, cargo: &mut Command) -> &mut Command {
+        if self == Sanitizer::Thread {
+            // A lock or a channel of the standard library's orders what threads do only if that is seen.
+            cargo.arg("-Zbuild-std");
+        }
         cargo
             // Sanitizers are for nightly compilers to have; this lets the stable one do as well.
             .env("RUSTC_BOOTSTRAP", "1")
@@ -48,6 +59,7 @@ impl Sanitizer {
         // Its name also says which channel the compiler is of.
         let wanted = match self {
             Sanitizer::Address => "_rt.asan.a",
+            Sanitizer::Thread => "_rt.tsan.a",
         };
         let entries = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let archive = entries
@@ -61,14 +73,34 @@ impl Sanitizer {
         Ok(arguments)
     }
 
-    /// Settings of the runtime, for the environment of a program.
-    pub(super) fn settings(self) -> Vec<(&'static str, OsString)> {
-        let suppressions = workspace().join("crates/xtask/sanitizers/leaks.txt");
-        let mut leaks = OsString::from("suppressions=");
-        leaks.push(suppressions);
-        leaks.push(":print_suppressions=0");
+    /// Settings of the runtime, for the environment of `program`.
+    pub(super) fn settings(self, program: &str) -> Vec<(&'static str, OsString)> {
         match self {
-            Sanitizer::Address => vec![("ASAN_OPTIONS", "detect_leaks=1".into()), ("LSAN_OPTIONS", leaks)],
+            Sanitizer::Address => vec![
+                // The fast way up a stack ends where a frame pointer is missing, as in the C library.
+                ("ASAN_OPTIONS", options("detect_leaks=1:fast_unwind_on_malloc=0:malloc_context_size=60")),
+                ("LSAN_OPTIONS", options(&suppressions("leaks", program))),
+            ],
+            // A child process may start threads: test_fork's does.
+            Sanitizer::Thread => {
+                vec![(
+                    "TSAN_OPTIONS",
+                    options(&format!("die_after_fork=0:{}", suppressions("races", program))),
+                )]
+            }
         }
     }
+}
+
+fn options(some: &str) -> OsString {
+    format!("exitcode={REPORTED}:{some}").into()
+}
+
+/// Names the file of those reports that are not made: of `program` alone, if there is one.
+fn suppressions(kind: &str, program: &str) -> String {
+    let folder = workspace().join("crates/xtask/sanitizers");
+    let own = folder.join(format!("{kind}-{program}.txt"));
+    let file = if own.is_file() { own } else { folder.join(format!("{kind}.txt")) };
+    // Quoted, a name may have spaces and colons.
+    format!("print_suppressions=0:suppressions=\"{}\"", file.display())
 }

@@ -19,6 +19,8 @@ enum Expected {
 pub(super) enum Ending {
     Passed,
     Failed,
+    /// A sanitizer, or valgrind, has reported something.
+    Reported,
     Skipped,
 }
 
@@ -65,6 +67,8 @@ impl Expectations {
     /// What is wrong with how `program` ended, if anything is.
     pub(super) fn complaint(&self, program: &str, ending: Ending) -> Option<String> {
         match (self.listed.get(program), ending) {
+            // What is listed is how the program itself ends.
+            (_, Ending::Reported) => Some(format!("{program} has a report")),
             (None | Some(Expected::Passes), Ending::Failed) => {
                 Some(format!("{program} fails and is not listed as failing"))
             }
@@ -99,6 +103,7 @@ mod tests {
         assert!(wrong("test_c", Ending::Failed) && !wrong("test_c", Ending::Passed));
         for program in ["test_a", "test_b", "test_c"] {
             assert!(!wrong(program, Ending::Skipped), "{program}");
+            assert!(wrong(program, Ending::Reported), "{program}");
         }
         assert!(expectations.allows_failure("test_b") && !expectations.allows_failure("test_c"));
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Options;
+use crate::sanitizer::Sanitizer;
 use crate::workspace::{Recipe, build};
 
 /// A library, in a folder that holds it under the name programs look for.
@@ -19,8 +20,7 @@ pub(super) struct Library {
     pub(super) folder: PathBuf,
     /// What a program that uses the library is linked with besides.
     pub(super) runtime: Vec<OsString>,
-    /// For the environment of such a program.
-    pub(super) settings: Vec<(&'static str, OsString)>,
+    sanitizer: Option<Sanitizer>,
 }
 
 impl Library {
@@ -38,11 +38,13 @@ impl Library {
         let file = file.canonicalize().map_err(|error| format!("{}: {error}", file.display()))?;
         let folder = output.join("library").join(name);
         link(&file, &folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let (runtime, settings) = match options.sanitizer {
-            None => (Vec::new(), Vec::new()),
-            Some(sanitizer) => (sanitizer.runtime()?, sanitizer.settings()),
-        };
-        Ok(Self { name, file, folder, runtime, settings })
+        let runtime = options.sanitizer.map_or(Ok(Vec::new()), Sanitizer::runtime)?;
+        Ok(Self { name, file, folder, runtime, sanitizer: options.sanitizer })
+    }
+
+    /// For the environment of `program`, which uses the library.
+    pub(super) fn settings(&self, program: &str) -> Vec<(&'static str, OsString)> {
+        self.sanitizer.map_or_else(Vec::new, |sanitizer| sanitizer.settings(program))
     }
 
     pub(super) fn is_ours(&self) -> bool {

@@ -205,6 +205,7 @@ impl Builder {
 
         let program = self.folder.join(name);
         let mut key = DefaultHasher::new();
+        self.runtime.hash(&mut key);
         for object in &objects {
             fs::read(object).map_err(|error| format!("{}: {error}", object.display()))?.hash(&mut key);
         }

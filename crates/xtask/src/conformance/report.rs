@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::expectations::{Ending, Expectations};
 use super::unity::{self, Report, Verdict};
 use crate::process::{End, Outcome};
+use crate::sanitizer::REPORTED;
 
 /// The exit code of a program that does not find what it needs.
 const SKIPPED: i32 = 77;
@@ -35,6 +36,7 @@ impl Finding {
         let (ending, reason) = match outcome.end {
             End::Exited(0) if report.has_failures() => (Ending::Failed, String::new()),
             End::Exited(0) => (Ending::Passed, String::new()),
+            End::Exited(REPORTED) => (Ending::Reported, "has a report".into()),
             End::Exited(SKIPPED) => (Ending::Skipped, "does not find what it needs".into()),
             // The exit code is the number of failed cases, which are printed one by one.
             End::Exited(_) if report.summary.is_some() && report.has_failures() => {
@@ -66,7 +68,7 @@ impl Finding {
             Ending::Passed => "pass",
             Ending::Skipped => "skip",
             Ending::Failed if failure_is_listed => "fail (listed)",
-            Ending::Failed => "FAIL",
+            Ending::Failed | Ending::Reported => "FAIL",
         };
         let start = format!("{word:<13}  {program:<34}  {:6.2} s  ", self.took.as_secs_f64());
         if self.ending == Ending::Skipped {
@@ -132,7 +134,7 @@ pub(super) fn conclude(programs: &[&str], findings: &[Finding], expectations: &E
     say(&format!(
         "\nprograms: {} passed, {} failed, {} skipped\ncases:    {cases}",
         count(Ending::Passed),
-        count(Ending::Failed),
+        count(Ending::Failed) + count(Ending::Reported),
         count(Ending::Skipped),
     ));
     let complaints: Vec<String> = programs
@@ -164,6 +166,9 @@ mod tests {
         assert_eq!(finding(End::Exited(0), passed).ending, Ending::Passed);
         assert_eq!(finding(End::Exited(0), "").ending, Ending::Passed);
         assert_eq!(finding(End::Exited(77), "").ending, Ending::Skipped);
+        for output in [passed, failed] {
+            assert_eq!(finding(End::Exited(REPORTED), output).ending, Ending::Reported);
+        }
         for (end, output) in [
             (End::Exited(0), failed),
             (End::Exited(1), failed),
