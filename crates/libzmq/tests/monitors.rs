@@ -14,12 +14,18 @@ with_each_library! {
     a_closed_socket_tells_of_its_listener_and_of_the_end,
     versions_and_types_that_a_monitor_cannot_have_are_refused,
     the_state_of_pipes_is_told_on_request,
+    what_a_socket_ends_itself_is_no_event,
+    a_bind_that_fails_is_told_with_its_address,
+    a_connect_that_fails_at_once_is_told,
 }
 
 const CONNECTED: u16 = 1;
+const CONNECT_RETRIED: u16 = 4;
 const LISTENING: u16 = 8;
+const BIND_FAILED: u16 = 0x10;
 const CLOSED: u16 = 0x80;
 const ACCEPTED: u16 = 0x20;
+const DISCONNECTED: u16 = 0x200;
 const MONITOR_STOPPED: u16 = 0x400;
 const HANDSHAKE_SUCCEEDED: u16 = 0x1000;
 const PIPES_STATS: u64 = 0x1_0000;
@@ -310,6 +316,61 @@ fn the_state_of_pipes_is_told_on_request() {
         assert_eq!(told.values[0], 0);
         if told.values[1] == 3 {
             break;
+        }
+    }
+}
+
+fn what_a_socket_ends_itself_is_no_event() {
+    for endpoint in ["tcp://127.0.0.1:*", "ipc://*"] {
+        let context = Context::new();
+        let (server, client) = (context.socket(REP), context.socket(REQ));
+        let events = CONNECTED | HANDSHAKE_SUCCEEDED | DISCONNECTED | CLOSED;
+        let at_client = monitor(&context, &client, "inproc://client", events.into());
+        let at_server = monitor(&context, &server, "inproc://server", DISCONNECTED.into());
+        server.bind(endpoint);
+        let bound = CString::new(server.last_endpoint()).unwrap();
+        for _ in 0..3 {
+            client.connect(bound.to_str().unwrap());
+            assert_eq!(event(&at_client).0, CONNECTED);
+            assert_eq!(event(&at_client).0, HANDSHAKE_SUCCEEDED);
+            assert_done(zmq!(zmq_disconnect(client.0, bound.as_ptr())));
+            // libzmq goes on with it when the socket is next used.
+            let mut item = [Item { socket: at_server.0, fd: -1, events: 1, revents: 0 }];
+            while zmq!(zmq_poll(item.as_mut_ptr(), 1, 1)) == 0 {
+                client.get(EVENTS);
+            }
+            assert_eq!(event(&at_server).0, DISCONNECTED);
+        }
+    }
+}
+
+fn a_bind_that_fails_is_told_with_its_address() {
+    let context = Context::new();
+    let (first, second) = (context.socket(REP), context.socket(REP));
+    first.bind("tcp://127.0.0.1:*");
+    let used = first.last_endpoint();
+    let events = monitor(&context, &second, "inproc://events", (CLOSED | BIND_FAILED).into());
+    let endpoint = CString::new(used.as_str()).unwrap();
+    assert_fails(zmq!(zmq_bind(second.0, endpoint.as_ptr())), -1, EADDRINUSE);
+    if is_libzmq() {
+        let (number, _, endpoint) = event(&events);
+        assert_eq!((number, endpoint.as_str()), (CLOSED, ""));
+    }
+    let address = used.strip_prefix("tcp://").unwrap().to_owned();
+    assert_eq!(event(&events), (BIND_FAILED, EADDRINUSE as u32, address));
+}
+
+fn a_connect_that_fails_at_once_is_told() {
+    let context = Context::new();
+    let client = context.socket(REQ);
+    client.set(RECONNECT_IVL, 1);
+    let events = monitor(&context, &client, "inproc://events", (CLOSED | CONNECT_RETRIED).into());
+    let endpoint = format!("ipc://@zlink-test-nobody-{}", std::process::id());
+    client.connect(&endpoint);
+    for _ in 0..3 {
+        for number in [CLOSED, CONNECT_RETRIED] {
+            let (told, _, told_endpoint) = event(&events);
+            assert_eq!((told, &told_endpoint), (number, &endpoint));
         }
     }
 }

@@ -40,7 +40,7 @@ pub enum EventKind {
     Closed = 0x0080,
     /// A close failed. Value: the error number.
     CloseFailed = 0x0100,
-    /// A connection was lost. Value: the descriptor.
+    /// A connection was lost. That the socket itself has ended one is not told. Value: the descriptor.
     Disconnected = 0x0200,
     /// The monitor ends.
     MonitorStopped = 0x0400,
@@ -116,6 +116,11 @@ impl Ends {
         let names = peer_names(fd);
         let name = |end| WebAddress::name(web, end);
         Ends { local: name(names.local), remote: name(names.remote), bound: true }
+    }
+
+    /// An endpoint that could not be bound: its address alone, as libzmq tells it.
+    pub(crate) fn not_bound(endpoint: &str) -> Self {
+        Ends::bound(endpoint.split_once("://").map_or(endpoint, |(_, address)| address))
     }
 
     /// A connect that has no connection.

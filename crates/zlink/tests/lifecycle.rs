@@ -59,7 +59,6 @@ fn an_endpoint_is_free_again_after_unbind(transport: Transport) {
     let pull = socket(&context, SocketType::Pull);
     pull.bind(&endpoint).expect("bind");
     for _ in 0..20 {
-        assert!(matches!(pull.disconnect(&endpoint), Err(Error::NoSuchEndpoint)));
         let push = connected(&context, SocketType::Push, &endpoint);
         check_flow(&push, &pull);
         drop(push);

@@ -35,6 +35,7 @@ pub const ROUTING_ID: c_int = 5;
 pub const SUBSCRIBE: c_int = 6;
 pub const EVENTS: c_int = 15;
 pub const LINGER: c_int = 17;
+pub const RECONNECT_IVL: c_int = 18;
 pub const SNDHWM: c_int = 23;
 pub const RCVHWM: c_int = 24;
 pub const RCVTIMEO: c_int = 27;
@@ -63,6 +64,7 @@ const HAUSNUMERO: c_int = 156_384_712;
 pub const EFSM: c_int = HAUSNUMERO + 51;
 pub const ETERM: c_int = HAUSNUMERO + 53;
 pub const EMTHREAD: c_int = HAUSNUMERO + 54;
+pub const ENOCOMPATPROTO: c_int = HAUSNUMERO + 52;
 
 /// `zmq_msg_t`.
 #[repr(C, align(8))]

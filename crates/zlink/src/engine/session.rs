@@ -369,11 +369,14 @@ impl Session {
 
     /// Closes the connection, whatever phase it is in, and sees how to go on.
     fn drop_connection(&mut self, thread: &mut Thread) -> bool {
-        self.close_connection(thread);
+        // Once we have said goodbye, the peer does what it was asked to.
+        self.close_connection(!self.half_closed, thread);
         self.connection_lost(thread)
     }
 
-    fn close_connection(&mut self, thread: &mut Thread) {
+    /// Closes the connection. The monitor is told that it was `lost`; what the socket ends itself is no loss. That an
+    /// attempt to connect is over is told in either case, as with libzmq.
+    fn close_connection(&mut self, lost: bool, thread: &mut Thread) {
         thread.cancel_timer(&mut self.timer);
         thread.cancel_timer(&mut self.heartbeat_timer);
         thread.cancel_timer(&mut self.batch_timer);
@@ -396,7 +399,9 @@ impl Session {
                 (connection.fd().as_raw_fd(), EventKind::Disconnected)
             }
         };
-        self.port.monitor.emit(kind, fd as u32, &self.ends);
+        if lost || kind == EventKind::Closed {
+            self.port.monitor.emit(kind, fd as u32, &self.ends);
+        }
         self.ends.disconnected();
     }
 
@@ -508,7 +513,7 @@ impl Session {
 
     /// Ends the session: nobody will write what is left.
     pub(super) fn abandon(mut self: Box<Self>, thread: &mut Thread) {
-        self.close_connection(thread);
+        self.close_connection(false, thread);
         thread.cancel_timer(&mut self.linger_timer);
         if let Some(side) = &self.pipe {
             if side.out.clear() {

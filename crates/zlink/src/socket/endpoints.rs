@@ -136,7 +136,11 @@ impl Socket {
                 let io = self.context.choose_io_thread(core.options.affinity)?;
                 let config = self.config_for(&parsed, &core.options, true)?;
                 let listener = Listener::bind(&parsed, &config.transport).map_err(|error| {
-                    self.monitor.emit(EventKind::BindFailed, error.errno() as u32, &Ends::bound(endpoint));
+                    self.monitor.emit(
+                        EventKind::BindFailed,
+                        error.errno() as u32,
+                        &Ends::not_bound(endpoint),
+                    );
                     Error::from(error)
                 })?;
                 let name = listener.local_endpoint().to_owned();
@@ -153,7 +157,7 @@ impl Socket {
                 let bind = |config: &TransportConfig| {
                     DatagramSocket::bind(udp, config).inspect_err(|error| {
                         let number = error.errno() as u32;
-                        self.monitor.emit(EventKind::BindFailed, number, &Ends::bound(endpoint));
+                        self.monitor.emit(EventKind::BindFailed, number, &Ends::not_bound(endpoint));
                     })
                 };
                 self.open_datagrams(&mut core, bind)?
@@ -314,24 +318,28 @@ impl Socket {
     /// Accepts no more connections at `endpoint` and ends those that stand, once what is queued for them is sent
     /// or the linger time over. What was read from them can still be received. In-process peers stay connected.
     ///
+    /// As with libzmq, this and [`disconnect`](Self::disconnect) are one: whatever has that name ends.
+    ///
     /// # Errors
     ///
-    /// [`Error::NoSuchEndpoint`] if it is not bound.
+    /// [`Error::NoSuchEndpoint`] if nothing of that name is bound or connected, [`Error::Endpoint`] if it has no
+    /// transport that there is, [`Error::IncompatibleTransport`] for `udp` if the socket's type has no use for it.
     ///
     /// Source: `zmq_unbind`(3).
     pub fn unbind(&self, endpoint: &str) -> Result<()> {
-        self.forget_endpoint(endpoint, true)
+        self.forget_endpoint(endpoint)
     }
 
-    /// Ends a connect: what is queued is sent within the linger time, what arrived and was not read is lost.
+    /// Ends all connects to `endpoint`: what is queued is sent within the linger time, what arrived and was not read is
+    /// lost. As with libzmq, this and [`unbind`](Self::unbind) are one.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchEndpoint`] if it is not connected.
+    /// Those of [`unbind`](Self::unbind).
     ///
     /// Source: `zmq_disconnect`(3).
     pub fn disconnect(&self, endpoint: &str) -> Result<()> {
-        self.forget_endpoint(endpoint, false)
+        self.forget_endpoint(endpoint)
     }
 
     /// Closes the connection to one peer of a SERVER or PEER: what is queued for it is sent within the linger time, what
@@ -357,29 +365,47 @@ impl Socket {
         Ok(())
     }
 
-    fn forget_endpoint(&self, endpoint: &str, bound: bool) -> Result<()> {
+    fn forget_endpoint(&self, endpoint: &str) -> Result<()> {
+        use SocketType::{Dgram, Dish, Radio};
         let mut core = self.enter_aside()?;
-        // An endpoint that could never be bound or connected is another mistake than one that is not.
-        let parsed = if bound { Endpoint::for_bind(endpoint)? } else { Endpoint::for_connect(endpoint)? };
+        if endpoint.starts_with("udp://") && !matches!(self.socket_type, Dgram | Dish | Radio) {
+            return Err(Error::IncompatibleTransport);
+        }
+        let parsed = Endpoint::for_connect(endpoint).or_else(|_| Endpoint::for_bind(endpoint));
+        let parsed = parsed.map_err(|error| match (error, endpoint.split_once("://")) {
+            (error @ EndpointError::UnknownTransport { .. }, _) => Error::from(error),
+            // Of a transport that there is, an address that could never be is not there either.
+            (_, Some((transport, address))) if !transport.is_empty() && !address.is_empty() => {
+                Error::NoSuchEndpoint
+            }
+            (error, _) => Error::from(error),
+        })?;
         let canonical = match &parsed {
             // 127.0.0.1 and [::ffff:127.0.0.1] are one address on a socket with IPv6.
             Endpoint::Tcp(tcp) => tcp.canonical(core.options.ipv6),
             Endpoint::Ipc(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
         };
         let parsed = parsed.to_string();
-        let at =
-            core.endpoints
-                .iter()
-                .position(|record| {
-                    record.kind.is_bound() == bound
-                        && [Some(&record.name), record.given_name()].into_iter().flatten().any(|name| {
-                            *name == parsed || name == endpoint || Some(name) == canonical.as_ref()
-                        })
-                })
-                .ok_or(Error::NoSuchEndpoint)?;
-        let record = core.endpoints.remove(at);
+        let has_name = |record: &Record| {
+            let names = [Some(&record.name), record.given_name()];
+            names
+                .into_iter()
+                .flatten()
+                .any(|name| *name == parsed || name == endpoint || Some(name) == canonical.as_ref())
+        };
+        // Of a name within the process that the socket has bound and connected to, the bind goes first.
+        let bound_here = |record: &Record| matches!(record.kind, RecordKind::BoundInproc) && has_name(record);
+        let records: Vec<Record> = match core.endpoints.iter().position(bound_here) {
+            Some(at) => vec![core.endpoints.remove(at)],
+            None => core.endpoints.extract_if(.., |record| has_name(record)).collect(),
+        };
+        if records.is_empty() {
+            return Err(Error::NoSuchEndpoint);
+        }
         let linger = linger_time(core.options.linger);
-        self.close_record(&mut core, record, linger);
+        for record in records {
+            self.close_record(&mut core, record, linger);
+        }
         self.limit_parts(&core);
         Ok(())
     }

@@ -20,28 +20,29 @@ pub(crate) enum Target {
     Ipc(IpcName),
 }
 
-/// Starts to connect; true if the connection stands already.
+/// Starts to connect. With the socket comes whether the connection stands already, or why there is none.
 ///
-/// Otherwise wait until the socket is writable or hung up, then ask [`finish_connect`].
+/// If it is under way, wait until the socket is writable or hung up, then ask [`finish_connect`].
 ///
 /// # Errors
 ///
-/// Whatever `socket`, `setsockopt`, `bind` (source address) or `connect` reports at once, `EAGAIN`
-/// among them where an `ipc` listener's backlog is full. Worth another try later.
-pub(crate) fn start_connect(target: &Target, config: &TransportConfig) -> io::Result<(OwnedFd, bool)> {
+/// Whatever `socket`, `setsockopt` and `bind` (source address) report. What `connect` reports at once comes with the
+/// socket, `EAGAIN` among it where an `ipc` listener's backlog is full. Worth another try later.
+pub(crate) fn start_connect(
+    target: &Target,
+    config: &TransportConfig,
+) -> io::Result<(OwnedFd, io::Result<bool>)> {
     let (fd, result) = match target {
         Target::Tcp(peer, source) => tcp::connect(*peer, *source, config)?,
         Target::Ipc(name) => ipc::connect(name, config)?,
     };
-    match result {
-        Ok(()) => {
-            refuse_self_connection(fd.as_fd())?;
-            Ok((fd, true))
-        }
+    let outcome = match result {
+        Ok(()) => refuse_self_connection(fd.as_fd()).map(|()| true),
         // An interrupted connect goes on in the background like one in progress.
-        Err(Errno::INPROGRESS | Errno::INTR) => Ok((fd, false)),
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok(false),
         Err(errno) => Err(errno.into()),
-    }
+    };
+    Ok((fd, outcome))
 }
 
 /// The outcome of a connect that [`start_connect`] left in progress.

@@ -119,8 +119,8 @@ impl Session {
             };
             connector.refused = false;
             match start_connect(&target, &self.port.config.transport) {
-                Ok((fd, true)) => return self.arrived(fd, thread),
-                Ok((fd, false)) => {
+                Ok((fd, Ok(true))) => return self.arrived(fd, thread),
+                Ok((fd, Ok(false))) => {
                     let number = Errno::INPROGRESS.raw_os_error() as u32;
                     self.port.monitor.emit(EventKind::ConnectDelayed, number, &self.ends);
                     if thread.shared.epoll.add(fd.as_fd(), self.handle.key, Interest::WRITE).is_ok() {
@@ -131,7 +131,11 @@ impl Session {
                         return true;
                     }
                 }
-                Err(error) => connector.refused = error.kind() == io::ErrorKind::ConnectionRefused,
+                Ok((fd, Err(error))) => {
+                    connector.refused = error.kind() == io::ErrorKind::ConnectionRefused;
+                    self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
+                }
+                Err(_) => {}
             }
         }
     }

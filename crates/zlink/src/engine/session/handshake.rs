@@ -163,7 +163,7 @@ impl Session {
     /// change nothing, nor is any after a failed handshake if the socket wants it so.
     pub(super) fn handshake_failed(&mut self, refused: bool, thread: &mut Thread) -> bool {
         let give_up = refused || self.port.config.reconnect_stop.handshake_failed;
-        self.close_connection(thread);
+        self.close_connection(true, thread);
         !give_up && self.connection_lost(thread)
     }
 

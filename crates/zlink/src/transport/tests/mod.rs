@@ -45,8 +45,8 @@ fn target(endpoint: &str, ipv6: bool) -> Target {
 }
 
 fn try_connect(target: &Target, config: &TransportConfig) -> std::io::Result<OwnedFd> {
-    let (fd, connected) = start_connect(target, config)?;
-    if !connected {
+    let (fd, outcome) = start_connect(target, config)?;
+    if !outcome? {
         wait_for(&fd, PollFlags::OUT);
         finish_connect(fd.as_fd())?;
     }
