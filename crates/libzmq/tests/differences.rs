@@ -1,0 +1,182 @@
+//! What COMPATIBILITY.md says is different, shown with libzmq and with ours: endpoints, and the C interface.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::ptr;
+
+use common::api::*;
+use common::each::is_libzmq;
+
+mod common;
+
+with_each_library! {
+    malformed_endpoints_fail_at_once,
+    endpoints_are_text,
+    a_path_in_use_is_not_taken_away,
+    a_connect_is_tried_again_after_a_broken_handshake,
+    a_body_is_shared_no_more_once_its_other_message_is_closed,
+    a_key_of_a_wrong_length_is_refused,
+    a_timer_without_an_interval_does_not_hold_up_its_execution,
+    a_count_below_0_is_refused,
+}
+
+const ENODEV: c_int = libc::ENODEV;
+const EADDRNOTAVAIL: c_int = libc::EADDRNOTAVAIL;
+const SHARED: c_int = 3;
+
+/// What is ours with our library, and what is libzmq's with libzmq.
+fn of<T>(ours: T, theirs: T) -> T {
+    if is_libzmq() { theirs } else { ours }
+}
+
+/// The error of a call, or 0.
+fn outcome(result: c_int) -> c_int {
+    if result < 0 { errno() } else { 0 }
+}
+
+fn bind(socket: &Socket, endpoint: &CStr) -> c_int {
+    outcome(zmq!(zmq_bind(socket.0, endpoint.as_ptr())))
+}
+
+fn connect(socket: &Socket, endpoint: &CStr) -> c_int {
+    outcome(zmq!(zmq_connect(socket.0, endpoint.as_ptr())))
+}
+
+fn malformed_endpoints_fail_at_once() {
+    let context = Context::new();
+    // libzmq takes these, and tries to connect for ever.
+    for endpoint in [
+        c"tcp://127.0.0.1:80x",
+        c"tcp://127.0.0.1:65536",
+        c"tcp://127.0.0.1:99999999999999999999",
+        c"tcp://127.0.0.1:00",
+        c"tcp://127.0.0.1:1;",
+        c"tcp://127.0.0.1%lo:5555",
+        c"tcp://:5555",
+        c"tcp://[]:5555",
+        c"tcp://[::1:1",
+        c"ipc://*",
+        c"ws://127.0.0.1:5555/a b",
+    ] {
+        assert_eq!(connect(&context.socket(PAIR), endpoint), of(EINVAL, 0), "connect to {endpoint:?}");
+    }
+    for (endpoint, ours, theirs) in [
+        (c"tcp://:5555", EINVAL, ENODEV),
+        (c"tcp://[]:5555", EINVAL, ENODEV),
+        (c"tcp://*foo:1", EINVAL, ENODEV),
+        (c"tcp://a/b:1234", EINVAL, ENODEV),
+        (c"tcp://1.2.3.4%lo:1", EINVAL, EADDRNOTAVAIL),
+        (c"tcp://127.0.0.1:*;127.0.0.1:1", EINVAL, 0),
+        // A path of WebSocket, whole.
+        (c"ws://127.0.0.1:*/a b", EINVAL, 0),
+        (c"ws://127.0.0.1:*/a/b", 0, EINVAL),
+    ] {
+        assert_eq!(bind(&context.socket(PAIR), endpoint), of(ours, theirs), "bind to {endpoint:?}");
+    }
+}
+
+fn endpoints_are_text() {
+    let context = Context::new();
+    for endpoint in [c"inproc://\xff", c"ipc://@zlink-test-\xff"] {
+        assert_eq!(connect(&context.socket(PAIR), endpoint), of(EINVAL, 0));
+    }
+    assert_eq!(bind(&context.socket(PAIR), c"inproc://\xff"), of(EINVAL, 0));
+    let text = CString::new("inproc://\u{e4}\u{1f642}").unwrap();
+    assert_eq!(bind(&context.socket(PAIR), &text), 0);
+}
+
+fn a_path_in_use_is_not_taken_away() {
+    let folder = std::env::temp_dir().join(format!("zlink-differences-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a new folder");
+    let path = folder.join("socket");
+    let endpoint = CString::new(format!("ipc://{}", path.display())).unwrap();
+    let context = Context::new();
+    let listener = UnixListener::bind(&path).expect("a socket file");
+    assert_eq!(bind(&context.socket(PAIR), &endpoint), of(EADDRINUSE, 0));
+    // Nobody listens there any more: the file is only left over.
+    drop(listener);
+    assert_eq!(bind(&context.socket(PAIR), &endpoint), 0);
+    let path = folder.join("file");
+    std::fs::write(&path, "precious").expect("a file");
+    let endpoint = CString::new(format!("ipc://{}", path.display())).unwrap();
+    assert_eq!(bind(&context.socket(PAIR), &endpoint), of(EADDRINUSE, 0));
+    assert_eq!(std::fs::read(&path).is_ok_and(|content| content == b"precious"), !is_libzmq());
+    drop(context);
+    std::fs::remove_dir_all(&folder).expect("the folder is still there");
+}
+
+fn a_connect_is_tried_again_after_a_broken_handshake() {
+    let context = Context::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let push = context.socket(PUSH);
+    push.set(RECONNECT_IVL, 1);
+    push.connect(&format!("tcp://{}", listener.local_addr().expect("bound")));
+    let break_it = || {
+        // A greeting of ZMTP 3 with a mechanism of that name.
+        let greeting = [&b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0BROKEN"[..], &[0; 46]].concat();
+        let (mut stream, _) = listener.accept().expect("a connection");
+        stream.write_all(&greeting).expect("written");
+        stream
+    };
+    let _first = break_it();
+    if is_libzmq() {
+        // It takes the pipe away.
+        while push.get(EVENTS) != 0 {
+            std::thread::yield_now();
+        }
+    } else {
+        let _second = break_it();
+        assert_eq!(push.get(EVENTS), 2);
+    }
+}
+
+fn a_body_is_shared_no_more_once_its_other_message_is_closed() {
+    let (mut large, mut copy) = (Msg::none(), Msg::none());
+    assert_done(zmq!(zmq_msg_init_size(&mut large, 1024)));
+    assert_done(zmq!(zmq_msg_init(&mut copy)));
+    assert_done(zmq!(zmq_msg_copy(&mut copy, &mut large)));
+    assert_eq!(zmq!(zmq_msg_get(&large, SHARED)), 1);
+    assert_done(zmq!(zmq_msg_close(&mut copy)));
+    assert_eq!(zmq!(zmq_msg_get(&large, SHARED)), of(0, 1));
+    assert_done(zmq!(zmq_msg_close(&mut large)));
+}
+
+fn a_key_of_a_wrong_length_is_refused() {
+    // libzmq makes a key of what lies beside it.
+    if !is_libzmq() {
+        let mut key = [0; 41];
+        for secret in [c"", c"short", c"0000000000000000000000000000000000000000000000000000"] {
+            assert_fails(zmq!(zmq_curve_public(key.as_mut_ptr(), secret.as_ptr())), -1, EINVAL);
+        }
+    }
+}
+
+unsafe extern "C" fn count(_timer: c_int, argument: *mut c_void) {
+    // SAFETY: the number that was given with the timer, which outlives it.
+    unsafe { *argument.cast::<u32>() += 1 };
+}
+
+fn a_timer_without_an_interval_does_not_hold_up_its_execution() {
+    // libzmq runs it for ever.
+    if !is_libzmq() {
+        let (mut timers, mut counted) = (zmq!(zmq_timers_new()), 0u32);
+        let argument = ptr::from_mut(&mut counted).cast();
+        assert!(zmq!(zmq_timers_add(timers, 0, Some(count), argument)) >= 0);
+        for _ in 0..3 {
+            assert_done(zmq!(zmq_timers_execute(timers)));
+        }
+        assert_done(zmq!(zmq_timers_destroy(&mut timers)));
+        assert_eq!(counted, 3);
+    }
+}
+
+fn a_count_below_0_is_refused() {
+    let context = Context::new();
+    let socket = context.socket(PAIR);
+    let mut item = Item { socket: socket.0, fd: -1, events: 1, revents: 0 };
+    // libzmq fails as well, with whatever error was last.
+    assert_eq!(zmq!(zmq_poll(&mut item, -1, 0)), -1);
+    assert!(is_libzmq() || errno() == EINVAL);
+}
