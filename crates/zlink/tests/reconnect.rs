@@ -48,13 +48,22 @@ fn a_refused_connect_is_tried_again(transport: Transport) {
 fn a_refused_connect_is_given_up_on_request(transport: Transport) {
     let context = Context::new();
     let push = push(&context, STOP_REFUSED);
-    push.connect(&refusing(transport)).expect("connect");
+    let events = monitor(&push);
+    let refusing = refusing(transport);
+    push.connect(&refusing).expect("connect");
     wait_until_given_up(&push);
     let pull = socket(&context, SocketType::Pull);
     pull.bind(transport.wildcard()).expect("bind");
     push.connect(&pull.last_endpoint().expect("endpoint")).expect("another connect");
     push.send("there").expect("send");
     assert_eq!(*pull.recv().expect("recv"), *b"there");
+    // What was begun for the one who refuses is closed once.
+    let told = std::iter::from_fn(|| {
+        Some(events.wait_for(&[EventKind::ConnectDelayed, EventKind::Closed, EventKind::HandshakeSucceeded]))
+    });
+    let told: Vec<_> = told.take_while(|event| event.kind != EventKind::HandshakeSucceeded).collect();
+    let count = |kind| told.iter().filter(|event| event.kind == kind && event.endpoint == refusing).count();
+    assert_eq!(count(EventKind::Closed), count(EventKind::ConnectDelayed), "{told:?}");
 }
 
 /// Answers the first connection with `bytes` and closes it. The socket then gives up.

@@ -233,10 +233,7 @@ impl Session {
                     if let Some(connector) = &mut self.connector {
                         connector.refused = error.kind() == ErrorKind::ConnectionRefused;
                     }
-                    let _ = thread.shared.epoll.delete(fd.as_fd());
-                    self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
-                    thread.cancel_timer(&mut self.timer);
-                    self.try_next_target(thread)
+                    self.no_connection(thread)
                 }
             },
             Phase::Proxying { .. } => self.negotiate(readable || hangup, thread),

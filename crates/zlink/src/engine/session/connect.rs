@@ -140,6 +140,16 @@ impl Session {
         }
     }
 
+    /// No connection has come of a target.
+    pub(super) fn no_connection(&mut self, thread: &mut Thread) -> bool {
+        thread.cancel_timer(&mut self.timer);
+        if let Phase::Connecting(fd) = std::mem::replace(&mut self.phase, Phase::Waiting) {
+            let _ = thread.shared.epoll.delete(fd.as_fd());
+            self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
+        }
+        self.try_next_target(thread)
+    }
+
     pub(super) fn connected(&mut self, fd: OwnedFd, thread: &mut Thread) -> bool {
         thread.cancel_timer(&mut self.timer);
         self.ends.connected(fd.as_fd());
@@ -178,11 +188,7 @@ impl Session {
         match &self.phase {
             Phase::Waiting => self.connect(thread),
             Phase::Resolving | Phase::Running { .. } => true,
-            Phase::Connecting(fd) => {
-                let _ = thread.shared.epoll.delete(fd.as_fd());
-                self.port.monitor.emit(EventKind::Closed, fd.as_raw_fd() as u32, &self.ends);
-                self.try_next_target(thread)
-            }
+            Phase::Connecting(_) => self.no_connection(thread),
             Phase::Proxying { .. } => self.no_way_through(Errno::TIMEDOUT, thread),
             Phase::Handshaking(_) => {
                 let number = Errno::TIMEDOUT.raw_os_error() as u32;
