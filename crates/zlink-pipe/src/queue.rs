@@ -151,8 +151,9 @@ impl Queue {
     /// now.
     pub fn collect_credit(&self) -> bool {
         let mut state = lock(&self.state);
-        let room = state.withholds() && state.in_flight < state.config.hwm;
+        let withheld = state.withholds();
         state.collect();
+        let room = withheld && !state.is_full();
         state.producer_blocked &= !room;
         room
     }
@@ -271,7 +272,7 @@ impl Queue {
     pub fn clear(&self) -> bool {
         let mut state = lock(&self.state);
         state.discard();
-        state.held = 0;
+        (state.held, state.phase) = (0, 0);
         state.credit(0)
     }
 

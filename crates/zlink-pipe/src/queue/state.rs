@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) held: usize,
     /// Messages that have left since the last whole [batch](Self::batch).
     pub(super) phase: usize,
+    /// The connection took less than it was given, and has not caught up since.
+    pub(super) slow: bool,
     pub(super) producer_blocked: bool,
     pub(super) writer: Writer,
     /// The producer holds the writer token and has not confirmed it.
@@ -65,6 +67,7 @@ impl State {
             in_flight: 0,
             held: 0,
             phase: 0,
+            slow: false,
             producer_blocked: false,
             writer: Writer::Detached,
             granted: false,
@@ -107,15 +110,23 @@ impl State {
         self.config.hwm.div_ceil(2)
     }
 
+    /// Messages that have left and count towards the mark even for a producer that asks. On a slow connection room comes
+    /// in whole [batches](Self::batch): what lies in the kernel's buffers then makes no difference to how many messages
+    /// two sockets hold between them, as in libzmq. On one that takes everything at once, that would only make smaller
+    /// writes.
+    fn kept_back(&self) -> usize {
+        if self.slow { self.phase } else { 0 }
+    }
+
     /// Whether the producer has to ask for room.
     pub(super) fn withholds(&self) -> bool {
-        self.held > 0 && self.config.credit == Credit::OnDemand
+        self.held > self.kept_back() && self.config.credit == Credit::OnDemand
     }
 
     /// The producer asks for the room that was withheld.
     pub(super) fn collect(&mut self) {
         if self.withholds() {
-            self.held = 0;
+            self.held = self.kept_back();
         }
     }
 
@@ -282,10 +293,11 @@ impl State {
                 self.held = self.phase;
                 self.in_flight + self.held <= hwm / 2
             }
-            // Or the half that libzmq's sender would be told of now: it finds room for as many as there.
             Credit::OnDemand => {
                 self.held += messages;
-                self.in_flight <= hwm / 2 || (crossed && self.in_flight < hwm)
+                // Or the half that libzmq's sender would be told of now: it finds room for as many as there.
+                let told = self.in_flight <= hwm / 2 || crossed;
+                told && self.in_flight + self.kept_back() < hwm
             }
         };
         let room = room || hwm == 0;

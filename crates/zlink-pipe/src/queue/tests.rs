@@ -108,6 +108,23 @@ fn credit_on_demand_counts_when_it_is_asked_for() {
 }
 
 #[test]
+fn a_slow_connection_makes_room_by_halves_of_the_mark() {
+    let queue = Queue::new(QueueConfig { credit: Credit::OnDemand, ..config(10) });
+    queue.attach();
+    let _ = queue.block(0);
+    let fill = || (0..).take_while(|_| queue.push_one(&mut Body::Slice(b"x")) != Pushed::Full).count();
+    assert_eq!(fill(), 10);
+    assert!(!queue.credit(4) && !queue.collect_credit() && !queue.has_room(), "less than half has left");
+    assert!(queue.credit(3), "half and two more");
+    assert_eq!((fill(), queue.in_flight(), queue.unacknowledged()), (5, 8, 10));
+    assert!(queue.acquire());
+    queue.take_for_write(&mut VecDeque::new(), &mut Vec::new());
+    assert!(queue.release(Holder::Producer, 8).unblocked, "it has caught up");
+    assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Bypass);
+    assert!(!queue.release(Holder::Producer, 1).unblocked && queue.collect_credit());
+}
+
+#[test]
 fn a_mark_that_is_lowered_withholds_nothing_for_ever() {
     for credit in [Credit::AtOnce, Credit::InBatches, Credit::OnDemand] {
         let queue = Queue::new(QueueConfig { credit, ..config(100) });

@@ -140,6 +140,7 @@ impl Queue {
         let streaming = state.streaming && state.config.direct;
         // An I/O thread that has written the gathered part of a stream stays to watch it.
         let stays = streaming && by == Holder::IoThread;
+        state.slow &= more;
         if !more && !stays {
             state.writer = Writer::Idle;
             state.told = state.watched;
@@ -168,6 +169,7 @@ impl Queue {
     pub fn block(&self, credit: usize) -> bool {
         let mut state = lock(&self.state);
         state.writer = Writer::Blocked;
+        state.slow = true;
         state.told = true;
         state.credit(credit)
     }
@@ -177,6 +179,7 @@ impl Queue {
     pub fn detach(&self, credit: usize, unwritten: &mut VecDeque<Entry>) -> bool {
         let mut state = lock(&self.state);
         state.writer = Writer::Detached;
+        state.slow = false;
         state.granted = false;
         state.paused = false;
         state.watched = false;
