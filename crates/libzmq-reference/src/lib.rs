@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::Path;
+use std::process::Command;
 
 /// The shared object itself, `libzmq.so.5`.
 pub fn shared_object() -> &'static Path {
@@ -31,6 +32,21 @@ pub const fn has_wss() -> bool {
 /// The folder that holds `libzmq.so.5` and, for the linker's `-lzmq`, `libzmq.so`.
 pub fn library_dir() -> &'static Path {
     shared_object().parent().expect("the build script puts the library into a folder")
+}
+
+/// Cargo, to build the library that is compared with this one: without what cargo has told a program that it runs about
+/// that program's package, because of which build scripts of others (ring's) would run again.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR"
+        });
+        if told {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// The root of libzmq's source tree.

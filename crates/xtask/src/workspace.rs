@@ -2,7 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::sanitizer::Sanitizer;
 
@@ -37,8 +37,7 @@ pub(super) struct Recipe {
 
 /// Builds our library.
 pub(super) fn build(recipe: Recipe) -> Result<Built, String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = libzmq_reference::cargo();
     command.args(["build", "--package", "zlink-capi", "--message-format=json-render-diagnostics"]);
     command.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
     match recipe.sanitizer {

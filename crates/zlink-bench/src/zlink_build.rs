@@ -2,7 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde::Deserialize;
 
@@ -47,8 +47,7 @@ struct CargoTarget {
 ///
 /// What cargo said last, if it failed.
 pub(crate) fn build() -> Result<PathBuf, String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = libzmq_reference::cargo()
         .args(["build", "--release", "--package", "zlink-capi"])
         .arg("--message-format=json-render-diagnostics")
         .arg("--manifest-path")

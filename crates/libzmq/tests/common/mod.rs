@@ -7,7 +7,7 @@ pub mod each;
 pub mod signals;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::OnceLock;
 
 /// Our `libzmq.so`, built in the profile of the tests.
@@ -17,19 +17,9 @@ use std::sync::OnceLock;
 pub fn our_library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
+        let mut command = libzmq_reference::cargo();
         command.args(["build", "--lib", "--message-format=json", "--manifest-path"]);
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
-        // What cargo tells of the package under test: build scripts of others (ring's) would run again because of it.
-        for (name, _) in std::env::vars_os() {
-            let told = name.to_str().is_some_and(|name| {
-                name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR"
-            });
-            if told {
-                command.env_remove(name);
-            }
-        }
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }
