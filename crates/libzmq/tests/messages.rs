@@ -12,8 +12,10 @@ with_each_library! {
     a_sized_message_holds_what_the_caller_writes,
     a_size_that_no_machine_has_is_enomem,
     lent_memory_is_given_back_once_when_the_message_is_closed,
+    lent_and_copied_bodies_arrive_whole_and_in_order,
     lent_memory_is_given_back_once_after_the_last_copy,
     lent_memory_is_given_back_once_by_a_receiver_in_the_same_process,
+    lent_memory_is_kept_until_it_is_written,
     lent_memory_is_the_receivers_in_the_same_process,
     lent_memory_is_given_back_once_after_the_last_of_several_receivers,
     memory_without_a_release_function_stays_the_callers,
@@ -194,17 +196,63 @@ fn lent_memory_is_given_back_once_after_the_last_of_several_receivers() {
     }
 }
 
-/// libzmq keeps it until it is written. See COMPATIBILITY.md.
-#[test]
-fn small_lent_memory_is_given_back_by_the_send_to_a_remote_peer() {
+/// With a peer or without one, of any size, alone or as a part: as long as it is not written it is not given back.
+fn lent_memory_is_kept_until_it_is_written() {
     let context = Context::new();
     let push = context.socket(PUSH);
-    // Nobody listens there, and the message stays queued.
-    push.connect("ipc://@nobody-binds-this");
-    let (mut body, releases) = (vec![7; 4096], AtomicUsize::new(0));
-    let mut message = lent(&mut body, &releases);
-    assert_eq!(zmq!(zmq_msg_send(&mut message, push.0, 0)), 4096, "errno {}", errno());
-    assert_eq!(releases.load(Ordering::SeqCst), 1);
+    let endpoint = format!("ipc://@kept-until-written-{}", std::process::id());
+    push.connect(&endpoint);
+    let mut bodies = [vec![1; 9], vec![2; 9], vec![3; 4096], vec![4; 40_000]];
+    let releases = bodies.each_ref().map(|_| AtomicUsize::new(0));
+    let count = || releases.each_ref().map(|count| count.load(Ordering::SeqCst));
+    for (i, body) in bodies.iter_mut().enumerate() {
+        let (size, flags) = (body.len() as i32, if i == 0 { SNDMORE } else { 0 });
+        let mut message = lent(body, &releases[i]);
+        assert_eq!(zmq!(zmq_msg_send(&mut message, push.0, flags)), size, "errno {}", errno());
+    }
+    assert_eq!(count(), [0; 4]);
+    let pull = context.socket(PULL);
+    pull.bind(&endpoint);
+    for body in [vec![1; 9], vec![2; 9], vec![3; 4096], vec![4; 40_000]] {
+        assert_eq!(pull.recv(), body);
+    }
+    drop((push, pull, context));
+    assert_eq!(count(), [1; 4]);
+}
+
+/// Through a connection that takes little at a time: lent, copied, small, large, alone and as parts.
+fn lent_and_copied_bodies_arrive_whole_and_in_order() {
+    const COUNT: usize = 2000;
+    let context = Context::new();
+    let push = context.socket(PUSH);
+    push.set(SNDHWM, 0);
+    push.set(SNDBUF, 4096);
+    let endpoint = format!("ipc://@whole-and-in-order-{}", std::process::id());
+    push.connect(&endpoint);
+    let body = |i: usize| vec![i as u8; [0, 9, 1022, 1023, 1100, 300, 20_000, 1][i / 3 % 8]];
+    let mut bodies: Vec<_> = (0..COUNT).map(body).collect();
+    let releases = AtomicUsize::new(0);
+    let mut lent_ones = 0;
+    for (i, body) in bodies.iter_mut().enumerate() {
+        let flags = if i % 7 < 2 { SNDMORE } else { 0 };
+        if i % 5 == 0 {
+            push.send(body, flags);
+            continue;
+        }
+        lent_ones += 1;
+        let size = body.len() as i32;
+        let mut message = lent(body, &releases);
+        assert_eq!(zmq!(zmq_msg_send(&mut message, push.0, flags)), size, "errno {}", errno());
+    }
+    let pull = context.socket(PULL);
+    pull.bind(&endpoint);
+    for i in 0..COUNT {
+        let arrived = pull.recv();
+        assert!(arrived == body(i), "body {i}: {} bytes, {:?} first", arrived.len(), arrived.first());
+        assert_eq!(pull.get(RCVMORE) != 0, i % 7 < 2);
+    }
+    drop((push, pull, context));
+    assert_eq!(releases.load(Ordering::SeqCst), lent_ones);
 }
 
 fn memory_without_a_release_function_stays_the_callers() {

@@ -1,6 +1,5 @@
-//! What a queue holds: chunks of framed bytes, and large bodies by reference.
+//! What a queue holds: chunks of framed bytes, and large or lent bodies by reference.
 
-use crate::BY_REFERENCE;
 use crate::buf::{Buf, BufMut};
 use crate::message::Message;
 use crate::staging::Body;
@@ -158,7 +157,7 @@ pub enum Entry {
         /// Where they stand in their message.
         position: Position,
     },
-    /// One large part by reference, with its frame header beside it.
+    /// One large or lent part by reference, with its frame header beside it.
     Body {
         /// The frame header; the first `header_len` bytes count.
         header: [u8; MAX_HEADER],
@@ -172,19 +171,19 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// An entry for one large part.
+    /// An entry for one part by reference.
     pub fn body(body: Message, more: bool, position: Position) -> Self {
         let mut header = [0; MAX_HEADER];
         let header_len = encode_header(more, body.len(), &mut header) as u8;
         Entry::Body { header, header_len, body, position }
     }
 
-    /// An entry for a message of one part: framed in a chunk if small, by reference if large.
+    /// An entry for a message of one part: framed in a chunk if small, by reference if large or lent.
     pub fn message(body: &mut Body<'_>) -> Self {
-        let len = body.as_slice().len();
-        if len >= BY_REFERENCE {
+        if body.goes_by_reference() {
             return Entry::body(body.take(), false, Position::Whole);
         }
+        let len = body.as_slice().len();
         let mut header = [0; MAX_HEADER];
         let header_len = encode_header(false, len, &mut header);
         let mut buf = BufMut::with_capacity(header_len + len);

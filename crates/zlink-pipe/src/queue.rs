@@ -56,9 +56,6 @@ pub struct QueueConfig {
     pub batch_bytes: usize,
     /// The same by messages. 0: no limit.
     pub batch_messages: usize,
-    /// Whether [lent](crate::Message::is_lent) bodies of any size travel by reference, so that their owners learn when
-    /// the consumer is done with them. Otherwise small ones are copied, and given back at once.
-    pub keeps_lent: bool,
 }
 
 impl Default for QueueConfig {
@@ -71,7 +68,6 @@ impl Default for QueueConfig {
             gather: None,
             batch_bytes: CHUNK_SIZE,
             batch_messages: 0,
-            keeps_lent: false,
         }
     }
 }

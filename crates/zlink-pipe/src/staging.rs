@@ -29,6 +29,12 @@ impl Body<'_> {
         matches!(self, Body::Message(message) if message.is_lent())
     }
 
+    /// Whether it is queued as it is: what is large, and what is lent, whose owner learns when it is done with.
+    #[inline]
+    pub fn goes_by_reference(&self) -> bool {
+        self.as_slice().len() >= BY_REFERENCE || self.is_lent()
+    }
+
     /// The body as a message of its own.
     pub fn take(&mut self) -> Message {
         match self {
@@ -44,18 +50,12 @@ pub struct Staging {
     pub(crate) entries: Vec<Entry>,
     pub(crate) open: Option<BufMut>,
     parts: usize,
-    keeps_lent: bool,
 }
 
 impl Staging {
     /// Nothing gathered.
     pub fn new() -> Self {
         Staging::default()
-    }
-
-    /// For a queue that [keeps what is lent](crate::QueueConfig::keeps_lent).
-    pub fn set_keeps_lent(&mut self, keeps: bool) {
-        self.keeps_lent = keeps;
     }
 
     /// Parts gathered so far.
@@ -67,7 +67,7 @@ impl Staging {
     /// Adds a part. The message is complete with the first part added without `more`.
     pub fn add(&mut self, body: &mut Body<'_>, more: bool) {
         self.parts += 1;
-        if body.as_slice().len() >= BY_REFERENCE || (self.keeps_lent && body.is_lent()) {
+        if body.goes_by_reference() {
             self.seal();
             self.entries.push(Entry::body(body.take(), more, Position::Middle));
             return;

@@ -131,8 +131,6 @@ impl Names {
                 credit,
                 conflate,
                 direct: false,
-                // As in libzmq, where what the receiver gets is the sender's memory.
-                keeps_lent: true,
                 ..QueueConfig::default()
             }))
         };

@@ -129,15 +129,13 @@ impl PipeEnd {
         let was_connected = peer.is_some();
         let mut cursor = Cursor::new();
         cursor.set_copies(!zero_copy);
-        let mut staging = Staging::new();
-        staging.set_keeps_lent(matches!(link, Link::Inproc(_)));
         let mut pipe = PipeEnd {
             id,
             out,
             inward,
             link,
             cursor,
-            staging,
+            staging: Staging::new(),
             peer: peer.unwrap_or_default(),
             endpoint,
             credit_batch: 1,

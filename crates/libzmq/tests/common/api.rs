@@ -36,6 +36,7 @@ pub const SUBSCRIBE: c_int = 6;
 pub const EVENTS: c_int = 15;
 pub const LINGER: c_int = 17;
 pub const RECONNECT_IVL: c_int = 18;
+pub const SNDBUF: c_int = 11;
 pub const SNDHWM: c_int = 23;
 pub const RCVHWM: c_int = 24;
 pub const RCVTIMEO: c_int = 27;

@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 
-use zlink_pipe::Entry;
+use zlink_pipe::{BY_REFERENCE, Entry};
 use zlink_zmtp::curve::{OVERHEAD, Sealer};
 use zlink_zmtp::frame::{MAX_HEADER_LEN, decode_header, encode_header, header_len};
 use zlink_zmtp::zws::mask::Keys;
@@ -186,6 +186,7 @@ impl Encoder {
     fn encode_entry(&mut self, entry: &Entry) {
         let mut header = [0; MAX_HEADER];
         if let (Entry::Body { body, .. }, Some((more, _))) = (entry, entry.frames().next())
+            && body.len() >= BY_REFERENCE
             && let Some(n) = self.header(more, body.len(), &mut header)
         {
             self.bytes.extend_from_slice(&header[..n]);

@@ -16,6 +16,8 @@ use crate::transport::Stream;
 const SLICES: usize = 64;
 /// Messages up to this size are copied beside their header: one buffer costs the kernel less than two.
 const ONE_BUFFER: usize = 1024;
+/// Bytes of small bodies, each by reference, that are copied into one buffer for one call.
+const JOINED: usize = 64 * 1024;
 /// Bytes a writer may write in one turn before it looks after something else.
 pub(super) const TURN_BYTES: usize = 1 << 20;
 
@@ -35,6 +37,11 @@ pub(super) enum Progress {
     Failed,
 }
 
+/// Whether an entry is a body that is better copied than written from where it is.
+fn is_small_body(entry: &Entry) -> bool {
+    matches!(entry, Entry::Body { .. }) && entry.len() <= ONE_BUFFER
+}
+
 pub(super) struct WriteHalf {
     encoder: Encoder,
     /// Taken from the pipe, in order. `offset` bytes of the first are written, unless they go through the
@@ -45,6 +52,8 @@ pub(super) struct WriteHalf {
     /// as a whole.
     unfinished: VecDeque<Entry>,
     spent: Vec<Buf>,
+    /// Small bodies that come by reference, framed, for one call.
+    joined: Vec<u8>,
     /// ZMTP/2 frames to go out between entries; `control_at` bytes of them are written.
     control: Vec<u8>,
     control_at: usize,
@@ -64,6 +73,7 @@ impl WriteHalf {
             offset: 0,
             unfinished: VecDeque::new(),
             spent: Vec::new(),
+            joined: Vec::new(),
             control: Vec::new(),
             control_at: 0,
             credit: 0,
@@ -161,6 +171,9 @@ impl WriteHalf {
             let control = as_is && self.has_control() && (self.offset == 0 || self.control_at > 0);
             let done = if as_is { !control && self.batch.is_empty() } else { !self.encode() };
             if done {
+                if self.joined.capacity() > ONE_BUFFER {
+                    self.joined = Vec::new();
+                }
                 return match stream.flush() {
                     Ok(true) => Progress::Done,
                     Ok(false) => Progress::WouldBlock,
@@ -215,22 +228,55 @@ impl WriteHalf {
         true
     }
 
-    fn write_batch(&self, stream: &Stream) -> Result<usize, Errno> {
+    fn write_batch(&mut self, stream: &Stream) -> Result<usize, Errno> {
+        self.join_small_bodies();
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let (mut used, mut offset) = (0, self.offset);
-        for entry in &self.batch {
-            for bytes in entry.slices_from(offset) {
+        let (mut used, mut offset, mut joined) = (0, self.offset, self.joined.as_slice());
+        let mut entries = self.batch.iter().peekable();
+        while let Some(entry) = entries.next() {
+            let mut whole = true;
+            let pieces = if is_small_body(entry) {
+                let mut run = entry.len() - offset;
+                while let Some(next) = entries.next_if(|next| is_small_body(next)) {
+                    run += next.len();
+                }
+                whole = run <= joined.len();
+                let (run, rest) = joined.split_at(run.min(joined.len()));
+                joined = rest;
+                [run, &[]]
+            } else {
+                entry.slices_from(offset)
+            };
+            for bytes in pieces {
                 if !bytes.is_empty() && used < SLICES {
                     slices[used] = IoSlice::new(bytes);
                     used += 1;
                 }
             }
-            if used == SLICES {
+            if used == SLICES || !whole {
                 break;
             }
             offset = 0;
         }
         stream.send(&slices[..used])
+    }
+
+    /// Frames the small bodies of the batch that came by reference, one after the other, as many as one call is to
+    /// take: a buffer each, and one for their headers, would cost the kernel more than the copy.
+    fn join_small_bodies(&mut self) {
+        self.joined.clear();
+        let mut offset = self.offset;
+        for entry in &self.batch {
+            if self.joined.len() >= JOINED {
+                return;
+            }
+            if is_small_body(entry) {
+                for bytes in entry.slices_from(offset) {
+                    self.joined.extend_from_slice(bytes);
+                }
+            }
+            offset = 0;
+        }
     }
 
     fn write_encoded(&self, stream: &Stream) -> Result<usize, Errno> {

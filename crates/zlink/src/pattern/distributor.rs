@@ -1,6 +1,6 @@
 //! Sending a message to some or all pipes at once.
 
-use zlink_pipe::{BY_REFERENCE, Body};
+use zlink_pipe::Body;
 
 use crate::pipe::Pipes;
 
@@ -130,7 +130,7 @@ impl Distributor {
         let first = !self.under_way;
         self.under_way = more;
         // One body for all: what travels by reference would otherwise be copied for each, or gone with the first.
-        let by_reference = body.as_slice().len() >= BY_REFERENCE || body.is_lent();
+        let by_reference = body.goes_by_reference();
         let shared = (self.selected.len() > 1 && by_reference).then(|| body.take());
         let (mut at, mut missed) = (0, 0);
         while let Some(&pipe) = self.selected.get(at) {

@@ -540,7 +540,6 @@ impl Socket {
             },
             batch_bytes: (options.batch_max_bytes.max(options.out_batch_size)) as usize,
             batch_messages: options.batch_max_messages as usize,
-            keeps_lent: false,
         };
         EngineConfig {
             socket_type: self.socket_type,
