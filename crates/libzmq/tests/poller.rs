@@ -276,7 +276,8 @@ fn a_wait_that_finds_nothing_in_time_fails() {
         poller.assert_nothing(0);
         poller.assert_nothing(30);
         assert_fails(zmq!(zmq_poller_wait_all(poller.0, &mut { STALE }, 1, 30)), -1, EAGAIN);
-        assert!(start.elapsed() >= std::time::Duration::from_millis(60));
+        // libzmq compares times that it has cut to whole milliseconds.
+        assert!(start.elapsed() >= std::time::Duration::from_millis(59));
         assert_fails(zmq!(zmq_poller_wait_all(poller.0, &mut { STALE }, 0, 0)), -1, EAGAIN);
         if zmq!(zmq_poller_size(poller.0)) == 0 {
             poller.add(&pull, 0, POLLIN);
