@@ -16,6 +16,7 @@ with_each_library! {
     endpoints_are_text,
     a_path_in_use_is_not_taken_away,
     a_connect_is_tried_again_after_a_broken_handshake,
+    a_peer_of_the_wrong_type_is_told_to_the_monitor,
     a_body_is_shared_no_more_once_its_other_message_is_closed,
     a_key_of_a_wrong_length_is_refused,
     a_timer_without_an_interval_does_not_hold_up_its_execution,
@@ -129,6 +130,26 @@ fn a_connect_is_tried_again_after_a_broken_handshake() {
     } else {
         let _second = break_it();
         assert_eq!(push.get(EVENTS), 2);
+    }
+}
+
+fn a_peer_of_the_wrong_type_is_told_to_the_monitor() {
+    const DISCONNECTED: c_int = 0x200;
+    const FAILED: c_int = 0x2000;
+    const INVALID_METADATA: c_int = 0x1000_0018;
+    let context = Context::new();
+    let (server, events) = (context.socket(REP), context.socket(PAIR));
+    let endpoint = c"inproc://events";
+    assert_done(zmq!(zmq_socket_monitor(server.0, endpoint.as_ptr(), DISCONNECTED | FAILED)));
+    events.connect(endpoint.to_str().unwrap());
+    server.bind("tcp://127.0.0.1:*");
+    let client = context.socket(PUB);
+    client.connect(&server.last_endpoint());
+    let first = events.recv();
+    let number = c_int::from(u16::from_ne_bytes([first[0], first[1]]));
+    assert_eq!(number, of(FAILED, DISCONNECTED));
+    if !is_libzmq() {
+        assert_eq!(first[2..], INVALID_METADATA.to_ne_bytes());
     }
 }
 

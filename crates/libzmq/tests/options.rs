@@ -12,7 +12,9 @@ mod common;
 
 const EINVAL: c_int = 22;
 const SOCKET_TYPES: [c_int; 20] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16, 17, 18, 19, 20];
+const PUB: c_int = 1;
 const REP: c_int = 4;
+const XSUB: c_int = 10;
 
 /// All numbers in use by libzmq, some on either side, and our own.
 fn option_numbers() -> impl Iterator<Item = c_int> {
@@ -273,6 +275,16 @@ fn what_differs_from_libzmq_on_purpose_does() {
     mine.set(113, &7i32.to_ne_bytes()).expect("any int is taken");
     let read = [4usize.to_ne_bytes().as_slice(), &7i32.to_ne_bytes()].concat();
     assert_eq!((mine.get(113, 4), other.get(113, 4)), (Ok(read), Err(EINVAL)), "busy poll");
+    // ZMQ_HELLO_MSG, ZMQ_DISCONNECT_MSG and ZMQ_HICCUP_MSG of types that say nothing.
+    let (mine, other) = (ours.socket(PUB), theirs.socket(PUB));
+    for option in [110, 111, 114] {
+        assert_eq!((mine.set(option, b"x"), other.set(option, b"x")), (Err(EINVAL), Ok(Vec::new())));
+    }
+    let (mine, other) = (ours.socket(XSUB), theirs.socket(XSUB));
+    assert_eq!((mine.set(115, &[1]), other.set(115, &[1])), (Err(EINVAL), Ok(Vec::new())), "not an int");
+    let (mine, other) = (ours.socket(REP), theirs.socket(REP));
+    let one = 1i32.to_ne_bytes();
+    assert_eq!((mine.set(33, &one), other.set(33, &one)), (Err(EINVAL), Ok(Vec::new())), "ROUTER's");
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn monitor_drops(socket: &Socket) -> Monitor {
 const EINVAL: u32 = 22;
 const EPROTO: u32 = 71;
 const EMSGSIZE: u32 = 90;
+const EADDRINUSE: u32 = 98;
 
 #[test]
 fn a_dish_hears_the_groups_it_has_joined() {
@@ -136,6 +137,38 @@ fn dgram_sockets_answer_the_address_that_a_message_came_with() {
         peer.send_to(b"raw", from).unwrap();
         assert_eq!(common::parts(&asking.recv_multipart().unwrap())[1], b"raw");
     });
+}
+
+#[test]
+fn dgram_sockets_answer_over_ipv6() {
+    guarded(|| {
+        let context = Context::new();
+        let [(asking, own), (answering, address)] = [(), ()].map(|()| {
+            let dgram = socket(&context, Dgram);
+            dgram.set_ipv6(true).unwrap();
+            dgram.bind("udp://[::1]:*").unwrap();
+            let endpoint = dgram.last_endpoint().unwrap();
+            (dgram, endpoint.strip_prefix("udp://").expect("udp").to_owned())
+        });
+        assert!(own.starts_with("[::1]:"), "{own}");
+        asking.send_multipart([address.as_str(), "question"]).unwrap();
+        let question = answering.recv_multipart().unwrap();
+        assert_eq!(common::parts(&question), [format!("{own}\0").as_bytes(), b"question"]);
+        answering.send_multipart([question[0].clone(), Message::from("answer")]).unwrap();
+        assert_eq!(common::parts(&asking.recv_multipart().unwrap())[1], b"answer");
+    });
+}
+
+#[test]
+fn binding_is_no_event_unless_it_fails() {
+    let context = Context::new();
+    let dish = socket(&context, Dish);
+    let monitor = dish.monitor(EventKind::ALL).unwrap();
+    dish.bind("udp://127.0.0.1:*").unwrap();
+    let (_plain, used) = plain();
+    assert!(dish.bind(&format!("udp://{used}")).is_err());
+    let event = monitor.recv_timeout(GUARD).unwrap();
+    assert_eq!((event.kind, event.value, event.endpoint), (EventKind::BindFailed, EADDRINUSE, used));
 }
 
 #[test]

@@ -21,6 +21,7 @@ over_tcp_and_ipc! {
     a_refused_client_does_not_come_again_but_a_postponed_one_does,
     without_a_handler_plain_refuses,
     without_a_handler_null_refuses_only_where_the_domain_is_enforced,
+    plain_asks_without_a_domain_even_where_one_is_enforced,
     a_socket_that_cannot_answer_is_no_handler,
     a_router_may_handle_questions_out_of_order,
     roles_and_mechanisms_that_do_not_fit_are_refused,
@@ -138,7 +139,11 @@ fn the_handler_is_told_what_27_zap_says(transport: Transport) {
 
 fn user_id_and_metadata_of_the_handler_come_with_every_message(transport: Transport) {
     let context = Context::new();
-    let handler = Handler::start(&context, |_| reply("200", "joe", b"\x06X-room\0\0\0\x027b"));
+    let handler = Handler::start(&context, |_| {
+        // It says more than it has to, and no less is let in for it.
+        let more = b"\x06X-room\0\0\0\x027b\x0bSocket-Type\0\0\0\x03PUB\x08Identity\0\0\0\x04else";
+        reply("200", "joe", more)
+    });
     let (server, endpoint) = plain_server(&context, transport);
     let client = plain_client(&context, &endpoint);
     for _ in 0..3 {
@@ -146,7 +151,7 @@ fn user_id_and_metadata_of_the_handler_come_with_every_message(transport: Transp
         let message = server.recv().expect("recv");
         assert_eq!(message.property("User-Id"), Some("joe"));
         assert_eq!(message.property("X-room"), Some("7b"));
-        assert_eq!(message.property("Socket-Type"), Some("PUSH"));
+        assert_eq!(message.property("Socket-Type"), Some("PUB"));
     }
     end(&context, handler, vec![server, client]);
 }
@@ -311,6 +316,19 @@ fn without_a_handler_null_refuses_only_where_the_domain_is_enforced(transport: T
             assert_nothing(&server);
         }
     }
+}
+
+fn plain_asks_without_a_domain_even_where_one_is_enforced(transport: Transport) {
+    let context = Context::new();
+    let handler = Handler::start(&context, welcome);
+    let server = socket(&context, SocketType::Pull);
+    server.set_plain_server(true).expect("option");
+    server.set_zap_enforce_domain(true).expect("option");
+    let (server, endpoint) = bind(server, transport);
+    let client = plain_client(&context, &endpoint);
+    client.send("hello").expect("send");
+    assert_eq!(*server.recv().expect("recv"), *b"hello");
+    end(&context, handler, vec![server, client]);
 }
 
 fn a_socket_that_cannot_answer_is_no_handler(transport: Transport) {

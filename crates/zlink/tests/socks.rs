@@ -3,7 +3,7 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -104,6 +104,31 @@ fn messages_go_through_and_again_after_a_loss() {
             // What is sent before goes to the connection that is no more.
             events.wait_for(&[EventKind::Disconnected]);
         }
+    });
+}
+
+#[test]
+fn websocket_goes_through_as_well() {
+    guarded(|| {
+        let context = Context::new();
+        let server = socket(&context, Pull);
+        server.bind("ws://127.0.0.1:*/path").expect("bind");
+        let endpoint = server.last_endpoint().expect("endpoint");
+        let address: SocketAddr = endpoint.split('/').nth(2).expect("an address").parse().expect("numbers");
+        let proxy = Proxy::new();
+        let client = client(&context, &proxy);
+        client.connect(&endpoint).unwrap();
+        client.send("through").unwrap();
+        let mut from = proxy.accept();
+        expect(&mut from, &[5, 1, 0]);
+        from.write_all(&[5, 0]).unwrap();
+        expect(&mut from, &[&[5, 1, 0, 1, 127, 0, 0, 1][..], &address.port().to_be_bytes()].concat());
+        let to = TcpStream::connect(address).unwrap();
+        from.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 1]).unwrap();
+        let relay = thread::spawn(move || relay(from, to));
+        assert_eq!(*server.recv().unwrap(), *b"through");
+        drop(client);
+        relay.join().unwrap();
     });
 }
 

@@ -474,6 +474,19 @@ fn the_end_of_a_connection_is_told_to_the_monitor_once(transport: Transport) {
 }
 
 #[test]
+fn within_the_process_parts_are_no_danger() {
+    let context = Context::new();
+    let dealer = socket(&context, SocketType::Dealer);
+    dealer.bind("inproc://parts").expect("bind");
+    let stream = connected(&context, SocketType::Stream, "inproc://parts");
+    for message in [&["one", "two", "three"][..], &["four"]] {
+        dealer.send_multipart(message.iter().copied()).expect("send");
+        let heard = parts(&stream.recv_multipart().expect("recv"));
+        assert_eq!(heard[1..], message.iter().map(|part| part.as_bytes()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn websockets_are_refused() {
     let context = Context::new();
     let stream = socket(&context, SocketType::Stream);

@@ -75,6 +75,7 @@ over_ws_and_wss! {
     quiet_connections_are_kept_by_pings,
     a_client_comes_back_to_a_server_that_does,
     endpoints_are_unbound_and_disconnected_by_their_names,
+    a_handshake_succeeds_once,
     several_threads_send_and_receive_at_a_time,
 }
 
@@ -233,6 +234,23 @@ fn endpoints_are_unbound_and_disconnected_by_their_names(web: Web) {
     let bare = server.last_endpoint().expect("endpoint");
     assert!(bare.ends_with('/'), "{bare}");
     server.unbind(bare.trim_end_matches('/')).expect("unbind");
+}
+
+fn a_handshake_succeeds_once(web: Web) {
+    let context = Context::new();
+    let (server, client) = (web.socket(&context, SocketType::Pull), web.socket(&context, SocketType::Push));
+    let events = [monitor(&server), monitor(&client)];
+    client.connect(&web.bind(&server)).expect("connect");
+    client.send("x").expect("send");
+    assert_eq!(*server.recv().expect("recv"), *b"x");
+    let any = [EventKind::HandshakeSucceeded, EventKind::Disconnected];
+    for events in &events {
+        assert_eq!(events.wait_for(&any).kind, EventKind::HandshakeSucceeded);
+    }
+    drop(client);
+    assert_eq!(events[0].wait_for(&any).kind, EventKind::Disconnected);
+    let ended = events[1].wait_for(&[&any[..], &[EventKind::MonitorStopped]].concat());
+    assert_eq!(ended.kind, EventKind::MonitorStopped);
 }
 
 fn several_threads_send_and_receive_at_a_time(web: Web) {

@@ -1,4 +1,5 @@
-use super::seal::{BoxKey, counted};
+use super::seal::{BoxKey, counted, drawn};
+use super::server::{HELLO_NONCE, WELCOME_NONCE};
 use super::*;
 use crate::frame::decode_header;
 use crate::handshake::{HandshakeError, MechanismCommand};
@@ -399,6 +400,49 @@ fn a_vouch_for_another_server_is_refused() {
     client.vouch_for(secret().public_key());
     client.process(&welcome, &mut out).unwrap();
     assert_eq!(code(server.process(&body(&out), &mut Vec::new())), KEY_EXCHANGE);
+}
+
+#[test]
+fn the_nonce_of_initiate_grows() {
+    for count in [0u64, 1] {
+        let Stand { mut server, command: mut initiate, .. } = at_initiate();
+        initiate[105..113].copy_from_slice(&count.to_be_bytes());
+        assert_eq!(code(server.process(&initiate, &mut Vec::new())), INVALID_SEQUENCE);
+    }
+}
+
+#[test]
+fn the_box_of_hello_holds_zeros() {
+    let (client, server) = keys();
+    let short_term = secret();
+    let key = BoxKey::agree(&client.server, &short_term).unwrap();
+    let template = at_hello().command;
+    let with = |content: [u8; 64]| {
+        let mut hello = template[..120].to_vec();
+        hello[80..112].copy_from_slice(&short_term.public_key().0);
+        key.seal(&counted(HELLO_NONCE, 1), &[&content], &mut hello);
+        Server::new(server.clone(), Vec::new(), Zap::Never).process(&hello, &mut Vec::new())
+    };
+    assert_eq!(with([0; 64]), Ok(Step::Continue));
+    for at in 0..64 {
+        let mut content = [0; 64];
+        content[at] = 1;
+        assert_eq!(code(with(content)), CRYPTOGRAPHIC);
+    }
+}
+
+#[test]
+fn a_server_with_a_short_term_key_of_low_order_is_refused() {
+    let (own, client) = (secret(), secret());
+    let keys = ClientKeys { server: own.public_key(), public: client.public_key(), secret: client };
+    let Stand { mut client, command: hello, .. } = at_hello_with(keys, ServerKeys::new(own.clone()));
+    let mut theirs = PublicKey([0; KEY_LEN]);
+    theirs.0.copy_from_slice(&hello[80..112]);
+    let key = BoxKey::agree(&theirs, &own).unwrap();
+    let nonce = [7; 16];
+    let mut welcome = [&b"\x07WELCOME"[..], &nonce].concat();
+    key.seal(&drawn(WELCOME_NONCE, &nonce), &[&[0; KEY_LEN], &[0; 96]], &mut welcome);
+    assert_eq!(code(client.process(&welcome, &mut Vec::new())), CRYPTOGRAPHIC);
 }
 
 #[test]

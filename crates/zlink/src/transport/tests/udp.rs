@@ -1,7 +1,9 @@
 use std::io::IoSlice;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use rustix::io::Errno;
+use rustix::net::sockopt;
+use socket2::SockRef;
 
 use super::*;
 use crate::transport::udp::UdpEndpoint;
@@ -131,6 +133,35 @@ fn datagrams_tell_where_they_are_from() {
         // Mapped addresses come unmapped, so that either family's socket can answer.
         assert!(source.is_ipv4());
         exchange(&second, &first, parse_peer(peer_text(&source).as_bytes()).unwrap());
+    }
+}
+
+#[test]
+fn the_options_of_the_config_are_set() {
+    for (endpoint, ipv6) in [("udp://127.0.0.1;239.192.7.9:*", false), ("udp://*;[ff02::1]:*", true)] {
+        let config = TransportConfig {
+            send_buffer: 16_384,
+            receive_buffer: 20_480,
+            tos: 0x28,
+            priority: 3,
+            multicast_hops: 7,
+            multicast_loop: false,
+            ..config(ipv6)
+        };
+        let socket = DatagramSocket::bind(&parsed(endpoint, true).unwrap(), &config).unwrap();
+        let fd = SockRef::from(&socket);
+        // The kernel doubles what it is asked for, to make room for its own bookkeeping.
+        assert_eq!(fd.send_buffer_size().unwrap(), 2 * 16_384);
+        assert_eq!(fd.recv_buffer_size().unwrap(), 2 * 20_480);
+        assert_eq!(fd.priority().unwrap(), 3);
+        if ipv6 {
+            assert_eq!(sockopt::ipv6_tclass(&socket).unwrap(), 0x28);
+            assert_eq!((fd.multicast_hops_v6().unwrap(), fd.multicast_loop_v6().unwrap()), (7, false));
+        } else {
+            assert_eq!(sockopt::ip_tos(&socket).unwrap(), 0x28);
+            assert_eq!((fd.multicast_ttl_v4().unwrap(), fd.multicast_loop_v4().unwrap()), (7, false));
+            assert_eq!(fd.multicast_if_v4().unwrap(), Ipv4Addr::LOCALHOST);
+        }
     }
 }
 
