@@ -9,6 +9,7 @@ mod encoder;
 mod endpoints;
 mod input;
 mod memory;
+mod options;
 mod queue_ops;
 mod raw_stream;
 mod read_half;
@@ -17,12 +18,14 @@ mod socket_ops;
 mod socks;
 mod subscriptions;
 mod websocket;
+mod z85;
 mod zmtp;
 
 pub use curve::{curve_handshake, curve_messages};
 pub use datagrams::datagrams;
 pub use encoder::encoder;
 pub use endpoints::endpoints;
+pub use options::options;
 pub use queue_ops::queue_ops;
 pub use raw_stream::raw_stream;
 pub use read_half::read_half;
@@ -31,6 +34,7 @@ pub use socket_ops::socket_ops;
 pub use socks::socks;
 pub use subscriptions::subscriptions;
 pub use websocket::{ws_bind, ws_connect, ws_frames};
+pub use z85::z85;
 pub use zmtp::{frames, greeting, handshake};
 
 /// A target's name and function.
@@ -57,4 +61,6 @@ pub const TARGETS: &[Target] = &[
     ("ws_bind", ws_bind),
     ("ws_connect", ws_connect),
     ("ws_frames", ws_frames),
+    ("options", options),
+    ("z85", z85),
 ];

@@ -89,4 +89,6 @@ replay! {
     ws_bind: 5000
     ws_connect: 5000
     ws_frames: 20000
+    options: 500
+    z85: 20000
 }
