@@ -51,16 +51,16 @@ pub fn curve_handshake(data: &[u8]) {
     let (mut past, mut damaged) = (Vec::new(), false);
     let mut failed = [false; 2];
     for _ in 0..12 {
-        for turn in 0..2 {
+        for (turn, failed) in failed.iter_mut().enumerate() {
             let (from, to) = if turn == 0 { (&mut client, &mut server) } else { (&mut server, &mut client) };
             let mut bytes = from.output().to_vec();
             from.advance_output(bytes.len());
             let sent = bytes.clone();
             damaged |= damage(&mut input, &mut bytes, &past);
             past = sent;
-            if to.peer().is_none() && !failed[turn] {
-                failed[turn] = to.input(&bytes).is_err();
-                assert!(!failed[turn] || to.input(b"more").is_err(), "an error is final");
+            if to.peer().is_none() && !*failed {
+                *failed = to.input(&bytes).is_err();
+                assert!(!*failed || to.input(b"more").is_err(), "an error is final");
             }
             assert!(to.output().len() < 1024, "an answer of {} bytes", to.output().len());
         }
