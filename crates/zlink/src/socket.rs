@@ -2,6 +2,7 @@
 
 mod direct;
 mod endpoints;
+mod look;
 mod options;
 #[cfg(feature = "wss")]
 mod tls;
@@ -82,6 +83,7 @@ impl Socket {
         let (live, context_options) = context.inner.admit(&inbox)?;
         let options = SocketOptions::new(socket_type, &context_options)?;
         let counters = Arc::<Counters>::default();
+        let direct = Direct::new(pattern.sends_by_input());
         let mut core = Core {
             options,
             pattern,
@@ -92,7 +94,7 @@ impl Socket {
             endpoints: Vec::new(),
             last_endpoint: String::new(),
             receive_more: false,
-            direct: Direct::new(),
+            direct,
             closed: false,
             zero_copy: context_options.zero_copy_receive,
             live: Some(live),
@@ -187,6 +189,10 @@ impl Socket {
             return Err(Error::MessageTooLong);
         }
         let mut core = self.enter()?;
+        if core.look_before_sending(&self.inbox) && self.inbox.has_news() {
+            // The I/O thread came first.
+            self.take_news(&mut core)?;
+        }
         let mut deadline = None;
         loop {
             let Core { pattern, pipes, .. } = &mut *core;

@@ -551,6 +551,15 @@ impl Connection {
         self.read_turn(&mut state, Holder::Producer)
     }
 
+    /// Reads on an application thread that has found the socket readable, lease or no lease.
+    pub(crate) fn read_in_passing(&self) -> ReadTurn {
+        let mut state = lock(&self.read);
+        if state.dead || state.paused {
+            return ReadTurn::Down;
+        }
+        self.read_turn(&mut state, Holder::Producer)
+    }
+
     /// Takes the lease back if its holder has not come by since the last look. Returns whether it is still
     /// out.
     pub(super) fn review_lease(&self, last_visit: &mut u64) -> bool {

@@ -90,6 +90,11 @@ pub(crate) trait Pattern: Send {
         false
     }
 
+    /// Whom a message goes to depends on what peers have sent before.
+    fn sends_by_input(&self) -> bool {
+        false
+    }
+
     /// Adds or takes back a subscription (`ZMQ_SUBSCRIBE`, `ZMQ_UNSUBSCRIBE`).
     fn subscribe(&mut self, _pipes: &mut Pipes, _topic: &[u8], _add: bool) -> Result<(), Error> {
         Err(Error::InvalidArgument)

@@ -238,6 +238,10 @@ impl Pattern for Publisher {
         !self.notifications.is_empty()
     }
 
+    fn sends_by_input(&self) -> bool {
+        true
+    }
+
     fn configure(&mut self, options: &SocketOptions) {
         self.all_subscriptions = options.xpub_verbose;
         self.all_cancellations = options.xpub_verboser;

@@ -122,6 +122,10 @@ impl Pattern for Radio {
         false
     }
 
+    fn sends_by_input(&self) -> bool {
+        true
+    }
+
     fn configure(&mut self, options: &SocketOptions) {
         self.no_drop = options.xpub_nodrop;
     }

@@ -153,6 +153,16 @@ impl AsFd for Epoll {
     }
 }
 
+/// The indexes of those that can be read now, without waiting for any.
+pub(crate) fn find_readable<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>) -> Vec<usize> {
+    let mut set: Vec<PollFd<'_>> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    // A signal is no reason to wait for later: whoever asks asks again.
+    match poll(&mut set, Some(&timespec(Duration::ZERO))) {
+        Ok(0) | Err(_) => Vec::new(),
+        Ok(_) => (0..set.len()).filter(|&at| set[at].revents().intersects(PollFlags::IN)).collect(),
+    }
+}
+
 fn wants_precision(timeout: Duration) -> bool {
     timeout < PRECISE_BELOW && !timeout.subsec_nanos().is_multiple_of(1_000_000)
 }

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::look::Looks;
 use super::{Core, Socket};
 use crate::engine::{Connection, LeaseHolder, ReadTurn};
 use crate::inbox::Inbox;
@@ -11,7 +12,7 @@ use crate::reactor::{Ended, Epoll, Events, Interest};
 
 /// A socket with more connections than this leaves the reading to its I/O threads: taking as many leases, and
 /// taking them back, would cost more than the wake-ups saved.
-const MAX_LEASES: usize = 32;
+pub(super) const MAX_LEASES: usize = 32;
 const INBOX_TOKEN: u64 = u64::MAX;
 /// Events taken in one wait; the rest comes with the next.
 const EVENTS: usize = 8;
@@ -33,11 +34,21 @@ pub(super) struct Direct {
     stale: bool,
     /// Revocations seen.
     seen: u64,
+    /// Of a socket that looks for input before it sends.
+    pub(super) looks: Option<Looks>,
 }
 
 impl Direct {
-    pub(super) fn new() -> Self {
-        Direct { enabled: is_enabled(), holder: None, leases: Vec::new(), stale: false, seen: 0 }
+    /// `looks`: whom messages go to depends on what peers have sent.
+    pub(super) fn new(looks: bool) -> Self {
+        Direct {
+            enabled: is_enabled(),
+            holder: None,
+            leases: Vec::new(),
+            stale: false,
+            seen: 0,
+            looks: (looks && is_enabled()).then(Looks::new),
+        }
     }
 
     /// Notes that pipes or connections have come or gone.
