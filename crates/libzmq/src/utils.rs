@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Result, call};
 
+/// More bytes than a process can address on the machines there are: a size above is a mistake, and there is no memory
+/// for a copy.
+const LARGEST: usize = 1 << 47;
+
 /// The bytes a caller passes.
 ///
 /// # Safety
@@ -17,8 +21,11 @@ pub(crate) unsafe fn input<'a>(data: *const c_void, size: usize) -> Result<&'a [
     if size == 0 {
         return Ok(&[]);
     }
-    if data.is_null() || size > isize::MAX as usize {
+    if data.is_null() {
         return Err(Failure(libc::EFAULT));
+    }
+    if size > LARGEST {
+        return Err(Failure(libc::ENOMEM));
     }
     // SAFETY: not null, no longer than any object can be, and valid by the caller's word.
     Ok(unsafe { slice::from_raw_parts(data.cast(), size) })
@@ -35,9 +42,11 @@ pub(crate) unsafe fn output<'a>(data: *mut c_void, size: usize) -> Result<&'a mu
     if size == 0 {
         return Ok(&mut []);
     }
-    if data.is_null() || size > isize::MAX as usize {
+    if data.is_null() {
         return Err(Failure(libc::EFAULT));
     }
+    // Who says more than there can be says that there is room for whatever comes.
+    let size = size.min(LARGEST);
     // SAFETY: not null, no longer than any object can be, and valid by the caller's word.
     Ok(unsafe { slice::from_raw_parts_mut(data.cast(), size) })
 }

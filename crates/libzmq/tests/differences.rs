@@ -21,6 +21,9 @@ with_each_library! {
     a_key_of_a_wrong_length_is_refused,
     a_timer_without_an_interval_does_not_hold_up_its_execution,
     a_count_below_0_is_refused,
+    properties_have_the_names_of_the_manual_in_any_case,
+    the_longest_message_is_no_limit_to_the_handshake,
+    the_folder_of_a_wildcard_is_where_temporary_files_are,
 }
 
 const ENODEV: c_int = libc::ENODEV;
@@ -200,4 +203,59 @@ fn a_count_below_0_is_refused() {
     // libzmq fails as well, with whatever error was last.
     assert_eq!(zmq!(zmq_poll(&mut item, -1, 0)), -1);
     assert!(is_libzmq() || errno() == EINVAL);
+}
+
+fn properties_have_the_names_of_the_manual_in_any_case() {
+    let context = Context::new();
+    let (pull, push) = (context.socket(ROUTER), context.socket(DEALER));
+    assert_done(zmq!(zmq_setsockopt(push.0, ROUTING_ID, b"name".as_ptr().cast(), 4)));
+    pull.bind("tcp://127.0.0.1:*");
+    push.connect(&pull.last_endpoint());
+    push.send(b"x", 0);
+    let mut message = Msg::none();
+    assert_done(zmq!(zmq_msg_init(&mut message)));
+    assert_eq!(zmq!(zmq_msg_recv(&mut message, pull.0, 0)), 4);
+    assert_eq!(text(zmq!(zmq_msg_gets(&message, c"Identity".as_ptr()))), "name");
+    for (name, value) in [(c"Routing-Id", "name"), (c"identity", "name"), (c"SOCKET-TYPE", "DEALER")] {
+        let property = zmq!(zmq_msg_gets(&message, name.as_ptr()));
+        assert_eq!((!property.is_null()).then(|| text(property)), of(Some(value.to_owned()), None));
+    }
+    assert_done(zmq!(zmq_msg_close(&mut message)));
+}
+
+fn the_longest_message_is_no_limit_to_the_handshake() {
+    const DISCONNECTED: c_int = 0x200;
+    const HANDSHAKE_SUCCEEDED: c_int = 0x1000;
+    const MAXMSGSIZE: c_int = 22;
+    let context = Context::new();
+    let (pull, events) = (context.socket(PULL), context.socket(PAIR));
+    let limit = 3i64.to_ne_bytes();
+    assert_done(zmq!(zmq_setsockopt(pull.0, MAXMSGSIZE, limit.as_ptr().cast(), limit.len())));
+    let wanted = DISCONNECTED | HANDSHAKE_SUCCEEDED;
+    assert_done(zmq!(zmq_socket_monitor(pull.0, c"inproc://events".as_ptr(), wanted)));
+    events.connect("inproc://events");
+    pull.bind("tcp://127.0.0.1:*");
+    let push = context.socket(PUSH);
+    push.connect(&pull.last_endpoint());
+    let first = events.recv();
+    let number = c_int::from(u16::from_ne_bytes([first[0], first[1]]));
+    // libzmq counts the READY, which is longer, and lets nobody in.
+    assert_eq!(number, of(HANDSHAKE_SUCCEEDED, DISCONNECTED));
+    if !is_libzmq() {
+        push.send(b"yes", 0);
+        assert_eq!(pull.recv(), b"yes");
+    }
+}
+
+fn the_folder_of_a_wildcard_is_where_temporary_files_are() {
+    for name in ["TMPDIR", "TEMPDIR", "TMP"] {
+        // SAFETY: the process runs this test alone, in a thread that nobody else has begun to look with.
+        unsafe { std::env::remove_var(name) };
+    }
+    let context = Context::new();
+    let pull = context.socket(PULL);
+    pull.bind("ipc://*");
+    let endpoint = pull.last_endpoint();
+    // libzmq's is beside whatever the program works with.
+    assert!(endpoint.starts_with(of("ipc:///tmp/", "ipc://tmp")), "{endpoint}");
 }

@@ -11,6 +11,7 @@ mod common;
 with_each_library! {
     a_sized_message_holds_what_the_caller_writes,
     a_size_that_no_machine_has_is_enomem,
+    a_size_that_no_machine_has_is_room_enough,
     lent_memory_is_given_back_once_when_the_message_is_closed,
     lent_and_copied_bodies_arrive_whole_and_in_order,
     lent_memory_is_given_back_once_after_the_last_copy,
@@ -80,6 +81,20 @@ fn a_size_that_no_machine_has_is_enomem() {
         let mut message = Msg::none();
         assert_fails(zmq!(zmq_msg_init_size(&mut message, size)), -1, ENOMEM);
     }
+    let context = Context::new();
+    let (_pull, push) = context.pair(PULL, PUSH, "inproc://size");
+    for size in [usize::MAX, isize::MAX as usize, 1 << 60] {
+        assert_fails(zmq!(zmq_send(push.0, b"x".as_ptr().cast(), size, 0)), -1, ENOMEM);
+    }
+}
+
+fn a_size_that_no_machine_has_is_room_enough() {
+    let context = Context::new();
+    let (pull, push) = context.pair(PULL, PUSH, "inproc://room");
+    push.send(b"what comes", 0);
+    let mut buffer = [0u8; 10];
+    assert_eq!(zmq!(zmq_recv(pull.0, buffer.as_mut_ptr().cast(), usize::MAX, 0)), 10);
+    assert_eq!(&buffer, b"what comes");
 }
 
 fn lent_memory_is_given_back_once_when_the_message_is_closed() {
