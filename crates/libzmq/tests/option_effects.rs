@@ -19,6 +19,7 @@ with_each_library! {
     metadata_reaches_the_peer,
     a_ready_made_descriptor_is_listened_on,
     topics_are_counted_once,
+    subscriptions_within_a_message_leave_it_whole,
     inverted_matching_passes_what_is_not_subscribed_to,
     a_greeting_that_takes_too_long_ends_the_connection,
     the_backlog_is_that_of_the_listening_descriptor,
@@ -255,6 +256,37 @@ fn topics_are_counted_once() {
     let (mut value, mut size) = (0i32, 4);
     let place = (&raw mut value).cast();
     assert_fails(zmq!(zmq_getsockopt(context.socket(PAIR).0, TOPICS_COUNT, place, &mut size)), -1, EINVAL);
+}
+
+fn subscriptions_within_a_message_leave_it_whole() {
+    let context = Context::new();
+    for endpoint in ["tcp://127.0.0.1:*", "ipc://*", "ws://127.0.0.1:*", "inproc://within"] {
+        let (xpub, xsub) = context.pair(XPUB, XSUB, endpoint);
+        for (part, flags) in [
+            (&b"\x01first"[..], SNDMORE),
+            (b"\x01last", 0),
+            (b"data", SNDMORE),
+            (b"\x01with it", 0),
+            (b"\x01alone", 0),
+            (b"end", 0),
+        ] {
+            xsub.send(part, flags);
+        }
+        // The parts that subscribe come one by one, before or within a message.
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|(part, _)| part != b"end") {
+            heard.push((xpub.recv(), xpub.get(RCVMORE)));
+        }
+        let expected = [
+            (&b"\x01first"[..], 0),
+            (b"\x01last", 0),
+            (b"data", 1),
+            (b"\x01with it", 0),
+            (b"\x01alone", 0),
+            (b"end", 0),
+        ];
+        assert_eq!(heard, expected.map(|(part, more)| (part.to_vec(), more)), "{endpoint}");
+    }
 }
 
 fn inverted_matching_passes_what_is_not_subscribed_to() {

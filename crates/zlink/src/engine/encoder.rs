@@ -62,6 +62,8 @@ struct Mark {
 
 pub(super) struct Encoder {
     announcements: Announcements,
+    /// The next part belongs to a message that has begun: in its place a command would leave that without an end.
+    within_message: bool,
     sealer: Option<Box<Sealer>>,
     framing: Framing,
     /// For what a WebSocket client masks.
@@ -104,6 +106,7 @@ impl Encoder {
         let (keys, bytes, marks) = (Keys::new(), Vec::new(), VecDeque::new());
         Encoder {
             announcements,
+            within_message: false,
             sealer: None,
             framing,
             keys,
@@ -204,8 +207,11 @@ impl Encoder {
     }
 
     fn encode_frame(&mut self, frame: Outgoing<'_>) {
-        let message = !frame.more && !frame.command;
-        match message.then(|| self.announcements.command(frame.body)).flatten() {
+        let whole = !frame.command && !frame.more && !self.within_message;
+        if !frame.command {
+            self.within_message = frame.more;
+        }
+        match whole.then(|| self.announcements.command(frame.body)).flatten() {
             Some(body) => self.write_frame(Outgoing { more: false, command: true, body: &body }),
             None => self.write_frame(frame),
         }
@@ -375,6 +381,16 @@ mod tests {
             };
             assert_eq!(encoder.source_written(), source, "after {written} bytes");
         }
+    }
+
+    #[test]
+    fn parts_of_a_message_announce_nothing() {
+        let mut encoder = Encoder::new(Announcements::Subscriptions, Framing::V2);
+        let message = [&[FLAG_MORE, 2, 1, b'a'][..], &[FLAG_MORE, 2, 1, b'b'], &[0, 2, 1, b'c']].concat();
+        encoder.refill(&mut Vec::new(), &VecDeque::from([entry(&message, 1), entry(&[0, 2, 1, b'd'], 1)]));
+        let mut expected = message;
+        expected.extend_from_slice(b"\x04\x0b\x09SUBSCRIBEd");
+        assert_eq!(encoder.unwritten(), expected);
     }
 
     #[test]
