@@ -15,6 +15,7 @@ with_each_library! {
     what_a_poll_has_found_ends_with_the_disconnect,
     types_of_one_part_have_a_descriptor,
     a_second_peer_of_the_same_name_is_refused,
+    a_group_is_for_radio_and_dish_alone,
 }
 
 const STREAM: c_int = 11;
@@ -153,4 +154,17 @@ fn a_second_peer_of_the_same_name_is_refused() {
     // libzmq leaves it connected, and reads nothing of it.
     assert_eq!(try_send(&second, b"second", 0), of(Err(EAGAIN), Ok(())));
     assert_eq!(try_recv(&router), Err(EAGAIN));
+}
+
+fn a_group_is_for_radio_and_dish_alone() {
+    let context = Context::new();
+    let (server, client) = context.pair(SERVER, CLIENT, "inproc://group");
+    let mut message = Msg::none();
+    assert_done(zmq!(zmq_msg_init(&mut message)));
+    assert_done(zmq!(zmq_msg_set_group(&mut message, c"group".as_ptr())));
+    assert_eq!(zmq!(zmq_msg_send(&mut message, client.0, 0)), 0);
+    assert_done(zmq!(zmq_msg_init(&mut message)));
+    assert_eq!(zmq!(zmq_msg_recv(&mut message, server.0, 0)), 0);
+    assert_eq!(text(zmq!(zmq_msg_group(&mut message))), of("", "group"));
+    assert_done(zmq!(zmq_msg_close(&mut message)));
 }
