@@ -24,6 +24,10 @@ with_each_library! {
     properties_have_the_names_of_the_manual_in_any_case,
     the_longest_message_is_no_limit_to_the_handshake,
     the_folder_of_a_wildcard_is_where_temporary_files_are,
+    a_descriptor_stays_readable_until_the_events_are_asked_for,
+    a_handshake_out_of_time_is_told_as_such,
+    a_command_without_a_whole_name_is_malformed,
+    reserved_bits_end_the_connection,
 }
 
 const ENODEV: c_int = libc::ENODEV;
@@ -137,7 +141,6 @@ fn a_connect_is_tried_again_after_a_broken_handshake() {
 }
 
 fn a_peer_of_the_wrong_type_is_told_to_the_monitor() {
-    const DISCONNECTED: c_int = 0x200;
     const FAILED: c_int = 0x2000;
     const INVALID_METADATA: c_int = 0x1000_0018;
     let context = Context::new();
@@ -224,7 +227,6 @@ fn properties_have_the_names_of_the_manual_in_any_case() {
 }
 
 fn the_longest_message_is_no_limit_to_the_handshake() {
-    const DISCONNECTED: c_int = 0x200;
     const HANDSHAKE_SUCCEEDED: c_int = 0x1000;
     const MAXMSGSIZE: c_int = 22;
     let context = Context::new();
@@ -258,4 +260,70 @@ fn the_folder_of_a_wildcard_is_where_temporary_files_are() {
     let endpoint = pull.last_endpoint();
     // libzmq's is beside whatever the program works with.
     assert!(endpoint.starts_with(of("ipc:///tmp/", "ipc://tmp")), "{endpoint}");
+}
+
+fn a_descriptor_stays_readable_until_the_events_are_asked_for() {
+    const FD: c_int = 14;
+    let context = Context::new();
+    let (pull, push) = context.pair(PULL, PUSH, "inproc://descriptor");
+    push.send(b"x", 0);
+    let mut item = Item { socket: pull.0, fd: -1, events: 1, revents: 0 };
+    assert_eq!(zmq!(zmq_poll(&mut item, 1, -1)), 1);
+    let mut descriptor = libc::pollfd { fd: pull.get(FD), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one item, which outlives the calls.
+    let mut readable = || unsafe { libc::poll(&mut descriptor, 1, 0) };
+    assert_eq!(readable(), of(1, 0));
+    assert_eq!(pull.get(EVENTS), 1);
+    assert_eq!(readable(), 0);
+}
+
+const DISCONNECTED: c_int = 0x200;
+const FAILED_NO_DETAIL: c_int = 0x800;
+const FAILED_PROTOCOL: c_int = 0x2000;
+
+/// The events of a REP that has these told, after a peer has said `bytes`: the first one's number and value.
+fn told_after(bytes: &[u8], events: c_int, set_up: impl Fn(&Socket)) -> (c_int, c_int) {
+    let context = Context::new();
+    let (server, told) = (context.socket(REP), context.socket(PAIR));
+    set_up(&server);
+    assert_done(zmq!(zmq_socket_monitor(server.0, c"inproc://told".as_ptr(), events)));
+    told.connect("inproc://told");
+    server.bind("tcp://127.0.0.1:*");
+    let endpoint = server.last_endpoint();
+    let mut peer =
+        std::net::TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).expect("a connection");
+    peer.write_all(bytes).expect("written");
+    if is_libzmq() && events == DISCONNECTED {
+        // It waits for the rest of what it takes for a frame.
+        peer.shutdown(std::net::Shutdown::Write).expect("shut down");
+    }
+    let first = told.recv();
+    let value = c_int::from_ne_bytes(first[2..].try_into().expect("four bytes"));
+    (c_int::from(u16::from_ne_bytes([first[0], first[1]])), value)
+}
+
+fn greeting() -> Vec<u8> {
+    [&b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL"[..], &[0; 48]].concat()
+}
+
+fn a_handshake_out_of_time_is_told_as_such() {
+    const HANDSHAKE_IVL: c_int = 66;
+    let (number, value) = told_after(b"", FAILED_NO_DETAIL, |socket| socket.set(HANDSHAKE_IVL, 10));
+    assert_eq!(number, FAILED_NO_DETAIL);
+    // libzmq tells whatever error was last.
+    assert!(is_libzmq() || value == libc::ETIMEDOUT);
+}
+
+fn a_command_without_a_whole_name_is_malformed() {
+    const UNEXPECTED: c_int = 0x1000_0001;
+    const MALFORMED: c_int = 0x1000_0011;
+    let bytes = [&greeting()[..], b"\x04\x05\x06READ"].concat();
+    let told = told_after(&bytes, FAILED_PROTOCOL, |_| {});
+    assert_eq!(told, (FAILED_PROTOCOL, of(MALFORMED, UNEXPECTED)));
+}
+
+fn reserved_bits_end_the_connection() {
+    let ready = b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03REQ";
+    let bytes = [&greeting()[..], ready, b"\xff"].concat();
+    assert_eq!(told_after(&bytes, DISCONNECTED, |_| {}).0, DISCONNECTED);
 }
