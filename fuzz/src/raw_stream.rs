@@ -1,8 +1,8 @@
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
-use zlink::{Context, Message, Socket, SocketType};
+use zlink::{Context, Error, Message, Socket, SocketType};
 
 use crate::input::Input;
 
@@ -70,7 +70,7 @@ pub fn raw_stream(data: &[u8]) {
             }
             5 if read.len() < to_peer.len() => {
                 let mut piece = vec![0; 1 + input.below(to_peer.len() - read.len())];
-                let n = peer.read(&mut piece).expect("read");
+                let n = read_some(&mut peer, &mut piece);
                 read.extend_from_slice(&piece[..n]);
             }
             6 => {
@@ -99,7 +99,7 @@ pub fn raw_stream(data: &[u8]) {
         socket.send_multipart([&*name, b""]).expect("send");
         read.extend(take(&mut peer, rest));
     }
-    assert_eq!(peer.read(&mut [0]).expect("the end"), 0);
+    assert_eq!(read_some(&mut peer, &mut [0]), 0);
     assert!(heard == to_socket && read == to_peer);
     drop(socket);
     context.terminate();
@@ -116,10 +116,29 @@ fn meet(socket: &Socket, connects: bool) -> TcpStream {
     TcpStream::connect(endpoint.trim_start_matches("tcp://")).expect("connect")
 }
 
+fn part(socket: &Socket) -> Message {
+    loop {
+        match socket.recv() {
+            Err(Error::Interrupted) => {}
+            part => return part.expect("a name and data"),
+        }
+    }
+}
+
 fn hear(socket: &Socket) -> (Vec<u8>, Vec<u8>) {
-    let (name, data) = (socket.recv().expect("a name"), socket.recv().expect("data"));
+    let (name, data) = (part(socket), part(socket));
     assert!(name.more() && !data.more());
     (name.to_vec(), data.to_vec())
+}
+
+/// A fuzzer's timer may interrupt it.
+fn read_some(peer: &mut TcpStream, buffer: &mut [u8]) -> usize {
+    loop {
+        match peer.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.expect("read"),
+        }
+    }
 }
 
 fn take(peer: &mut TcpStream, len: usize) -> Vec<u8> {
