@@ -602,10 +602,34 @@ impl Connection {
 
     // --- the end ---
 
-    /// Ends our direction: the peer reads what was written, then the end.
+    /// Whether something has arrived that nobody has read.
+    pub(super) fn has_unread(&self) -> bool {
+        self.stream.has_unread()
+    }
+
+    /// Ends our direction: the peer reads what was written, then the end. What it still sends is not read any more, but
+    /// [thrown away](Self::discard_input) by the I/O thread.
     pub(super) fn end_writing(&self) {
+        self.stream.say_goodbye();
         // Fails only if the peer has closed.
         let _ = shutdown(&self.stream, Shutdown::Write);
+        self.stop_reading();
+        self.watch_for(|interest| interest.readable = true);
+    }
+
+    /// Throws away what has arrived, up to a turn's worth. Returns how many bytes that was; `None` at the end of the
+    /// connection.
+    pub(super) fn discard_input(&self) -> Option<usize> {
+        let mut discarded = 0;
+        for _ in 0..READS_PER_TURN {
+            match self.stream.discard() {
+                Ok(0) => return None,
+                Ok(bytes) => discarded += bytes,
+                Err(Errno::AGAIN | Errno::INTR) => break,
+                Err(_) => return None,
+            }
+        }
+        Some(discarded)
     }
 
     /// Ends the connection for good, on the I/O thread: nobody writes or reads it afterwards. What the peer

@@ -39,6 +39,10 @@ use zap::Question;
 
 /// How long a peer may take to close an `ipc` connection whose other direction has ended.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// The same of a connection with input that was not read: it may take as long again with whatever it sends, up to so
+/// many bytes and within the linger time.
+const LATE_GOODBYE: Duration = Duration::from_secs(3);
+const LATE_BYTES: usize = 64 << 20;
 
 /// A socket as its endpoints see it.
 pub(crate) struct Port {
@@ -143,14 +147,16 @@ pub(super) struct Session {
     timer: Option<TimerId>,
     heartbeat_timer: Option<TimerId>,
     linger_timer: Option<TimerId>,
+    goodbye_timer: Option<TimerId>,
     /// A batch is waiting for more.
     batch_timer: Option<TimerId>,
     /// The socket has done with the pipe.
     closing: bool,
     /// The endpoint was unbound: what has arrived stays for the socket to receive.
     unbound: bool,
-    /// Our direction of the connection is ended; the peer's is awaited.
+    /// Our direction of the connection is ended; the peer's end is awaited. How many bytes came instead.
     half_closed: bool,
+    late_bytes: usize,
     ever_connected: bool,
 }
 
@@ -202,10 +208,12 @@ impl Session {
             timer: None,
             heartbeat_timer: None,
             linger_timer: None,
+            goodbye_timer: None,
             batch_timer: None,
             closing: false,
             unbound: false,
             half_closed: false,
+            late_bytes: 0,
             ever_connected: false,
         }
     }
@@ -240,10 +248,12 @@ impl Session {
             Phase::Handshaking(_) => self.shake(readable, hangup, thread),
             Phase::Running { connection, .. } => {
                 let connection = Arc::clone(connection);
+                if self.half_closed {
+                    return self.discard_late_input(&connection, thread);
+                }
                 if readable || hangup {
                     connection.read_by_io_thread(hangup);
                     self.note_ping(&connection, thread);
-                    self.discard_late_input(&connection);
                 }
                 if writable { self.write(true, thread) } else { true }
             }
@@ -464,41 +474,56 @@ impl Session {
         if linger == Some(Duration::ZERO) {
             return false;
         }
-        if self.is_flushed() {
-            return self.say_goodbye(thread);
-        }
-        if let Some(linger) = linger {
-            self.linger_timer = Some(thread.set_timer(linger, TimerKey::Linger(self.handle.key)));
-        }
-        self.write(false, thread)
-    }
-
-    /// Ends our direction of an `ipc` connection and gives the peer time to read what lies in the kernel and
-    /// to close. Returns whether the session lives on for that.
-    ///
-    /// Were the socket closed at once, the peer would be told of a hang-up at once, and libzmq, if it has
-    /// stopped reading at its high-water mark, takes that for an error and drops what it has not read. TCP
-    /// reports no hang-up before its data.
-    fn say_goodbye(&mut self, thread: &mut Thread) -> bool {
-        let (Phase::Running { connection, .. }, Some(side)) = (&self.phase, &self.pipe) else { return false };
-        if self.unbound || !self.ends.endpoint().starts_with("ipc:") {
+        let flushed = self.is_flushed();
+        if flushed && !self.say_goodbye(thread) {
             return false;
         }
-        if !std::mem::replace(&mut self.half_closed, true) {
-            connection.end_writing();
-            side.inward.clear();
-            connection.resume();
-            thread.set_timer(GOODBYE, TimerKey::Linger(self.handle.key));
+        if let Some(linger) = linger.filter(|_| !flushed || !self.hangs_up()) {
+            self.linger_timer = Some(thread.set_timer(linger, TimerKey::Linger(self.handle.key)));
         }
+        flushed || self.write(false, thread)
+    }
+
+    /// Ends our direction of a connection, where the peer would not get all that was written were it closed at once, and
+    /// gives the peer time to read and to close. Returns whether the session lives on for that.
+    ///
+    /// The kernel answers input that nobody will read with a reset, over which what it has not delivered yet is lost.
+    fn say_goodbye(&mut self, thread: &mut Thread) -> bool {
+        let Phase::Running { connection, .. } = &self.phase else { return false };
+        if self.half_closed {
+            return true;
+        }
+        if !self.hangs_up() && !connection.has_unread() {
+            return false;
+        }
+        self.half_closed = true;
+        connection.end_writing();
+        thread.cancel_timer(&mut self.heartbeat_timer);
+        self.wait_for_end(thread);
         true
     }
 
-    /// Drops what a peer still sends to a socket that is closed, so that its end is seen behind it.
-    fn discard_late_input(&self, connection: &Connection) {
-        if let Some(side) = self.pipe.as_ref().filter(|_| self.half_closed) {
-            side.inward.clear();
-            connection.resume();
+    fn wait_for_end(&mut self, thread: &mut Thread) {
+        thread.cancel_timer(&mut self.goodbye_timer);
+        let patience = if self.hangs_up() { GOODBYE } else { LATE_GOODBYE };
+        self.goodbye_timer = Some(thread.set_timer(patience, TimerKey::Linger(self.handle.key)));
+    }
+
+    /// Whether to close the connection would be to tell a peer of a hang-up before it has read everything. So it is with
+    /// `ipc`: libzmq, if it has stopped reading at its high-water mark, takes that for an error and drops what it has
+    /// not read. TCP reports no hang-up before its data.
+    fn hangs_up(&self) -> bool {
+        !self.unbound && self.ends.endpoint().starts_with("ipc:")
+    }
+
+    /// Drops what a peer still sends, so that its end is seen behind it. Returns false at that, or if it is too much.
+    fn discard_late_input(&mut self, connection: &Connection, thread: &mut Thread) -> bool {
+        let Some(discarded) = connection.discard_input() else { return false };
+        self.late_bytes += discarded;
+        if discarded > 0 && !self.hangs_up() {
+            self.wait_for_end(thread);
         }
+        self.late_bytes <= LATE_BYTES
     }
 
     /// Whether the session is closing and has nothing left to write.
@@ -512,6 +537,7 @@ impl Session {
     pub(super) fn abandon(mut self: Box<Self>, thread: &mut Thread) {
         self.close_connection(false, thread);
         thread.cancel_timer(&mut self.linger_timer);
+        thread.cancel_timer(&mut self.goodbye_timer);
         if let Some(side) = &self.pipe {
             if side.out.clear() {
                 self.port.inbox.post(News::Writable(side.id));

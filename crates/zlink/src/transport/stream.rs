@@ -4,12 +4,15 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 
 use super::TlsRole;
 #[cfg(feature = "wss")]
 use super::tls::TlsStream;
+
+/// Input that is of no interest is read by as much, in bytes.
+const DISCARDED_AT_ONCE: usize = 16 * 1024;
 
 /// A connected stream, never blocking. Reading and writing may go on at the same time.
 #[derive(Debug)]
@@ -95,6 +98,22 @@ impl Stream {
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self, Stream::Plain(_))
+    }
+
+    /// Whether the kernel holds input that was not read.
+    pub(crate) fn has_unread(&self) -> bool {
+        ioctl_fionread(self).is_ok_and(|bytes| bytes > 0)
+    }
+
+    /// Reads once what the kernel holds, beneath TLS if there is some, and drops it. Returns how much that was; 0 is the
+    /// end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` if nothing is there now, and what else the kernel reports.
+    pub(crate) fn discard(&self) -> Result<usize, Errno> {
+        let mut buffer = [MaybeUninit::uninit(); DISCARDED_AT_ONCE];
+        recv(self, &mut buffer, RecvFlags::DONTWAIT).map(|((filled, _), _)| filled.len())
     }
 
     /// Says goodbye, if the layer has a word for it and the kernel takes it at once.
