@@ -39,9 +39,10 @@ use zap::Question;
 
 /// How long a peer may take to close an `ipc` connection whose other direction has ended.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// The same of a connection with input that was not read: it may take as long again with whatever it sends, up to so
-/// many bytes and within the linger time.
+/// The same of a connection with input that was not read: so long from the last that came, so long in all, and so many
+/// bytes, within the linger time. Without an end to it, a peer that sends and does not read could keep the context.
 const LATE_GOODBYE: Duration = Duration::from_secs(3);
+const LATE_GOODBYE_IN_ALL: Duration = Duration::from_secs(15);
 const LATE_BYTES: usize = 64 << 20;
 
 /// A socket as its endpoints see it.
@@ -154,8 +155,8 @@ pub(super) struct Session {
     closing: bool,
     /// The endpoint was unbound: what has arrived stays for the socket to receive.
     unbound: bool,
-    /// Our direction of the connection is ended; the peer's end is awaited. How many bytes came instead.
-    half_closed: bool,
+    /// Our direction of the connection is ended, since when; the peer's end is awaited. How many bytes came instead.
+    half_closed: Option<Instant>,
     late_bytes: usize,
     ever_connected: bool,
 }
@@ -212,7 +213,7 @@ impl Session {
             batch_timer: None,
             closing: false,
             unbound: false,
-            half_closed: false,
+            half_closed: None,
             late_bytes: 0,
             ever_connected: false,
         }
@@ -248,7 +249,7 @@ impl Session {
             Phase::Handshaking(_) => self.shake(readable, hangup, thread),
             Phase::Running { connection, .. } => {
                 let connection = Arc::clone(connection);
-                if self.half_closed {
+                if self.half_closed.is_some() {
                     return self.discard_late_input(&connection, thread);
                 }
                 if readable || hangup {
@@ -377,7 +378,7 @@ impl Session {
     /// Closes the connection, whatever phase it is in, and sees how to go on.
     fn drop_connection(&mut self, thread: &mut Thread) -> bool {
         // Once we have said goodbye, the peer does what it was asked to.
-        self.close_connection(!self.half_closed, thread);
+        self.close_connection(self.half_closed.is_none(), thread);
         self.connection_lost(thread)
     }
 
@@ -452,7 +453,7 @@ impl Session {
             Some(side) if self.ever_connected => self.port.inbox.post(News::Disconnected(side.id)),
             _ => {}
         }
-        let done = self.half_closed || self.pipe.as_ref().is_none_or(|side| side.out.is_empty());
+        let done = self.half_closed.is_some() || self.pipe.as_ref().is_none_or(|side| side.out.is_empty());
         if self.closing && done {
             return false;
         }
@@ -490,13 +491,13 @@ impl Session {
     /// The kernel answers input that nobody will read with a reset, over which what it has not delivered yet is lost.
     fn say_goodbye(&mut self, thread: &mut Thread) -> bool {
         let Phase::Running { connection, .. } = &self.phase else { return false };
-        if self.half_closed {
+        if self.half_closed.is_some() {
             return true;
         }
         if !self.hangs_up() && !connection.has_unread() {
             return false;
         }
-        self.half_closed = true;
+        self.half_closed = Some(Instant::now());
         connection.end_writing();
         thread.cancel_timer(&mut self.heartbeat_timer);
         self.wait_for_end(thread);
@@ -523,7 +524,8 @@ impl Session {
         if discarded > 0 && !self.hangs_up() {
             self.wait_for_end(thread);
         }
-        self.late_bytes <= LATE_BYTES
+        let too_long = self.half_closed.is_some_and(|since| since.elapsed() > LATE_GOODBYE_IN_ALL);
+        self.late_bytes <= LATE_BYTES && !too_long
     }
 
     /// Whether the session is closing and has nothing left to write.
