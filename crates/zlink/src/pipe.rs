@@ -577,7 +577,8 @@ impl Pipes {
         self.note_sent_to(index);
         let pipe = self.get(index).ok_or(Full)?;
         let sent = pipe.send(body, receives);
-        if sent.is_err() && pipe.collect_credit(true, receives) == Collected::Room {
+        // It may also have come since, and with it the news that there is room.
+        if sent.is_err() && pipe.has_room() {
             return pipe.send(body, receives);
         }
         sent
@@ -594,10 +595,9 @@ impl Pipes {
 
     /// As [`check_room`](Self::check_room), for a message that is not to be refused while there is any room.
     pub(crate) fn check_room_or_drop(&mut self, index: usize) -> Result<(), Full> {
-        let receives = self.receives;
         let pipe = self.get(index).ok_or(Full)?;
         let checked = pipe.check_room();
-        if checked.is_err() && pipe.collect_credit(true, receives) == Collected::Room {
+        if checked.is_err() && pipe.has_room() {
             return pipe.check_room();
         }
         checked

@@ -107,6 +107,20 @@ fn credit_on_demand_counts_when_it_is_asked_for() {
     assert!(!queue.withholds_credit(), "and has asked by waiting");
 }
 
+/// What a publisher does that drops a message only if there is no room: it asks again after a refusal.
+#[test]
+fn room_that_came_after_a_refusal_is_found() {
+    let queue = Queue::new(QueueConfig { credit: Credit::OnDemand, ..config(2) });
+    queue.attach();
+    let fill = || (0..).take_while(|_| queue.push_one(&mut Body::Slice(b"x")) != Pushed::Full).count();
+    assert_eq!(fill(), 2);
+    assert!(queue.credit(2), "the I/O thread comes between");
+    assert!(!queue.collect_credit(), "nothing is withheld any more");
+    assert!(queue.has_room());
+    assert_eq!(fill(), 2);
+    assert!(!queue.has_room());
+}
+
 #[test]
 fn a_slow_connection_makes_room_by_halves_of_the_mark() {
     let queue = Queue::new(QueueConfig { credit: Credit::OnDemand, ..config(10) });
