@@ -1,7 +1,7 @@
 //! The context: I/O threads and the limit of sockets.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use zlink_zmtp::SocketType;
 
@@ -12,11 +12,7 @@ use crate::inproc::Names;
 use crate::option::context::ContextOptions;
 use crate::reactor::{Ended, Wakeup};
 use crate::socket::Socket;
-
-/// Locks, ignoring poison: no code under these locks can panic half-way through an update.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
+use crate::sync::lock;
 
 #[derive(Default)]
 struct LiveCount {

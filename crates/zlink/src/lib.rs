@@ -36,6 +36,7 @@ mod proxy;
 pub mod raw;
 mod reactor;
 mod socket;
+mod sync;
 mod transport;
 
 pub use context::Context;

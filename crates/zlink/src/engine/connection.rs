@@ -25,6 +25,7 @@ use super::stats::Counters;
 use super::writer::{Progress, TURN_BYTES, WriteHalf};
 use crate::inbox::{Inbox, News, PipeId};
 use crate::reactor::Interest;
+use crate::sync::lock;
 use crate::transport::Stream;
 
 /// Reads in one turn before the reader looks after something else.
@@ -112,11 +113,6 @@ pub(crate) struct Connection {
     pub(super) counters: Arc<Counters>,
     /// What gathers during a write waits for its time-out rather than being written next.
     batches_wait: bool,
-}
-
-/// Locks, ignoring poison: no code under these locks can panic half-way through an update.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// What a connection is made of.

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use rustix::io::Errno;
@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::endpoint::{Host, HostPort, TcpEndpoint};
 use super::tcp;
 use crate::reactor::block_signals;
+use crate::sync::lock;
 
 /// How many lookups may wait. Each stands for a connector, which tries again later when turned away.
 const QUEUE: usize = 1024;
@@ -162,9 +163,4 @@ fn run(jobs: &Receiver<Job>, look_up: &LookUp, state: &Mutex<State>) {
             found.and_then(|found| found.into_iter().map(|address| job.address.at(address)).collect());
         (job.done)(addresses);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing under these locks leaves what they hold half-changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
