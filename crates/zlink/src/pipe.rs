@@ -12,7 +12,7 @@ use crate::engine::{Command, Connection, EndpointId};
 use crate::inbox::{News, PipeId};
 
 /// Sends that come this soon after the last write ended are part of a stream.
-const STREAM_GAP: Duration = Duration::from_micros(2);
+pub(crate) const STREAM_GAP: Duration = Duration::from_micros(2);
 /// Messages in a row, with no gap and no receive between them, that are written at once before a stream is
 /// taken for one.
 const STREAM_AFTER: u32 = 3;

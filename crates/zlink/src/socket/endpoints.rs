@@ -123,6 +123,9 @@ impl Socket {
     pub fn bind(&self, endpoint: &str) -> Result<()> {
         let mut core = self.enter_aside()?;
         let parsed = self.parse(endpoint, true, &core.options)?;
+        let failed = |error: &TransportError| {
+            self.monitor.emit(EventKind::BindFailed, error.errno() as u32, &Ends::not_bound(endpoint));
+        };
         let (name, kind) = match &parsed {
             Endpoint::Inproc(name) => {
                 let end = self.inproc_end(&core.options);
@@ -135,14 +138,7 @@ impl Socket {
             Endpoint::Tcp(_) | Endpoint::Ipc(_) => {
                 let io = self.context.choose_io_thread(core.options.affinity)?;
                 let config = self.config_for(&parsed, &core.options, true)?;
-                let listener = Listener::bind(&parsed, &config.transport).map_err(|error| {
-                    self.monitor.emit(
-                        EventKind::BindFailed,
-                        error.errno() as u32,
-                        &Ends::not_bound(endpoint),
-                    );
-                    Error::from(error)
-                })?;
+                let listener = Listener::bind(&parsed, &config.transport).inspect_err(failed)?;
                 let name = listener.local_endpoint().to_owned();
                 let fd = listener.as_fd().as_raw_fd() as u32;
                 self.monitor.emit(EventKind::Listening, fd, &Ends::bound(&name));
@@ -154,12 +150,7 @@ impl Socket {
                 (name, RecordKind::Bound { id, io, listener, port })
             }
             Endpoint::Udp(udp) => {
-                let bind = |config: &TransportConfig| {
-                    DatagramSocket::bind(udp, config).inspect_err(|error| {
-                        let number = error.errno() as u32;
-                        self.monitor.emit(EventKind::BindFailed, number, &Ends::not_bound(endpoint));
-                    })
-                };
+                let bind = |config: &TransportConfig| DatagramSocket::bind(udp, config).inspect_err(failed);
                 self.open_datagrams(&mut core, bind)?
             }
         };

@@ -10,12 +10,12 @@ use super::Core;
 use super::direct::MAX_LEASES;
 use crate::engine::ReadTurn;
 use crate::inbox::Inbox;
+use crate::pipe::STREAM_GAP;
 use crate::reactor::find_readable;
 
 /// How often a socket looks at most.
 const LOOK_INTERVAL: Duration = Duration::from_micros(100);
-/// While it sends this fast it looks at the clock, which costs as much as a short send, once in so many sends.
-const STREAM_GAP: Duration = Duration::from_micros(2);
+/// While it sends a stream it looks at the clock, which costs as much as a short send, once in so many sends.
 const STREAM_PATIENCE: u32 = 15;
 
 /// When a socket looks before it sends.
