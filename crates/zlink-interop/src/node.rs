@@ -176,17 +176,37 @@ impl Node {
         }
     }
 
+    fn try_send<P: AsRef<[u8]>>(&mut self, parts: &[P]) -> io::Result<()> {
+        match &mut self.inner {
+            Inner::Zlink(socket, _) => {
+                let parts = parts.iter().map(|part| Message::from(part.as_ref()));
+                socket.send_multipart(parts).map_err(|failed| match failed.error {
+                    Error::WouldBlock => io::ErrorKind::WouldBlock.into(),
+                    error => io::Error::other(error),
+                })
+            }
+            Inner::Libzmq(peer) => peer.send(parts),
+        }
+    }
+
     /// Sends a message of these parts.
     #[track_caller]
     pub fn send<P: AsRef<[u8]>>(&mut self, parts: &[P]) {
-        let result = match &mut self.inner {
-            Inner::Zlink(socket, _) => {
-                let parts = parts.iter().map(|part| Message::from(part.as_ref()));
-                socket.send_multipart(parts).map_err(|failed| io::Error::other(failed.error))
-            }
-            Inner::Libzmq(peer) => peer.send(parts),
-        };
+        let result = self.try_send(parts);
         self.expect("send", result);
+    }
+
+    /// Sends a message of these parts, or nothing if no peer takes it now: either library gives a connection up for
+    /// good when the peer's handshake breaks the protocol, and that may have happened already.
+    #[track_caller]
+    pub fn offer<P: AsRef<[u8]>>(&mut self, parts: &[P]) {
+        self.set_int(option::SNDTIMEO, 0);
+        let result = self.try_send(parts);
+        self.set_int(option::SNDTIMEO, GUARD.as_millis() as i32);
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => self.expect("send", other),
+        }
     }
 
     /// Connects a PEER and returns the routing id of its peer.

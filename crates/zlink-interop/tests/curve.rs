@@ -319,7 +319,7 @@ fn clients_with_wrong_keys_or_none_do_not_come_in() {
         let mut client = Node::new(Library::Libzmq, Dealer);
         change(&mut client);
         client.connect(&endpoint);
-        client.send(&[b"not for you"]);
+        client.offer(&[b"not for you"]);
         let event = first_of(&monitor, ENDS);
         assert_failed(&event, code);
         assert_eq!(server.recv_within(Duration::from_millis(30)), None);
@@ -332,7 +332,7 @@ fn clients_with_wrong_keys_or_none_do_not_come_in() {
         change(&mut client);
         let monitor = watch(&client);
         client.connect(&endpoint);
-        client.send(&[b"not for you"]);
+        client.offer(&[b"not for you"]);
         let event = first_of(&monitor, ENDS);
         assert_ne!(event.kind, EventKind::HandshakeSucceeded);
         assert_eq!(server.recv_within(Duration::from_millis(30)), None);
@@ -351,7 +351,7 @@ fn a_client_of_curve_talks_to_no_server_without_it() {
         Keys::new().make_client(&mut client);
         let monitor = watch(if library == Library::Zlink { &server } else { &client });
         client.connect(&endpoint);
-        client.send(&[b"secret"]);
+        client.offer(&[b"secret"]);
         assert_failed(&first_of(&monitor, ENDS), MECHANISM_MISMATCH);
         assert_eq!(server.recv_within(Duration::from_millis(30)), None);
     }
