@@ -8,7 +8,7 @@ use zlink_pipe::Message;
 
 use crate::error::{Failure, Result, call};
 use crate::handle::{self, Object};
-use crate::utils::{group, input, output, output_with_size, text};
+use crate::utils::{group, input, input_to_copy, output, output_with_size, text};
 
 pub(crate) const DONTWAIT: c_int = 1;
 pub(crate) const SNDMORE: c_int = 2;
@@ -258,7 +258,7 @@ pub unsafe extern "C" fn zmq_send(
     call(-1, || {
         let socket = enter(socket)?;
         // SAFETY: the caller's.
-        let bytes = unsafe { input(data, size) }?;
+        let bytes = unsafe { input_to_copy(data, size) }?;
         raw::send_slice(&socket, bytes, flags & SNDMORE != 0, flags & DONTWAIT != 0)?;
         Ok(returned(size))
     })

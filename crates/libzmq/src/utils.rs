@@ -31,6 +31,24 @@ pub(crate) unsafe fn input<'a>(data: *const c_void, size: usize) -> Result<&'a [
     Ok(unsafe { slice::from_raw_parts(data.cast(), size) })
 }
 
+/// From this size on it is asked whether there is memory for a copy before one is made, since an allocation inside the
+/// library that fails ends the process. A caller may well have that many bytes: mapped from a file, say.
+const ASK_FROM: usize = 1 << 30;
+
+/// The bytes a caller passes to be copied.
+///
+/// # Safety
+///
+/// As for [`input`].
+#[inline]
+pub(crate) unsafe fn input_to_copy<'a>(data: *const c_void, size: usize) -> Result<&'a [u8]> {
+    if size >= ASK_FROM && size <= LARGEST {
+        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| Failure(libc::ENOMEM))?;
+    }
+    // SAFETY: the caller's.
+    unsafe { input(data, size) }
+}
+
 /// The buffer a caller passes.
 ///
 /// # Safety

@@ -9,7 +9,7 @@ use zlink_pipe::Message;
 
 use crate::error::{Failure, call};
 use crate::socket::{DONTWAIT, SNDMORE, enter, returned};
-use crate::utils::input;
+use crate::utils::input_to_copy;
 
 /// `zmq_sendiov`: sends each vector as a part. `ZMQ_SNDMORE` joins them to one message, which ends with the last.
 /// Returns the size of the last part.
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn zmq_sendiov(
             // SAFETY: the caller's.
             let bytes = unsafe {
                 let vector = vectors.add(at).read();
-                input(vector.iov_base, vector.iov_len)?
+                input_to_copy(vector.iov_base, vector.iov_len)?
             };
             let more = flags & SNDMORE != 0 && at + 1 < count;
             raw::send_slice(&socket, bytes, more, flags & DONTWAIT != 0)?;

@@ -10,6 +10,7 @@ mod common;
 
 with_each_library! {
     a_sized_message_holds_what_the_caller_writes,
+    a_copy_that_there_is_no_memory_for_is_enomem,
     a_size_that_no_machine_has_is_enomem,
     a_size_that_no_machine_has_is_room_enough,
     lent_memory_is_given_back_once_when_the_message_is_closed,
@@ -86,6 +87,26 @@ fn a_size_that_no_machine_has_is_enomem() {
     for size in [usize::MAX, isize::MAX as usize, 1 << 60] {
         assert_fails(zmq!(zmq_send(push.0, b"x".as_ptr().cast(), size, 0)), -1, ENOMEM);
     }
+}
+
+/// More address space than a machine has memory, which is the caller's all the same.
+fn a_copy_that_there_is_no_memory_for_is_enomem() {
+    const SIZE: usize = 1 << 46;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a fresh mapping, given back below.
+    let memory = unsafe { libc::mmap(ptr::null_mut(), SIZE, libc::PROT_READ, flags, -1, 0) };
+    assert_ne!(memory, libc::MAP_FAILED);
+    let context = Context::new();
+    for endpoint in ["inproc://copy", "tcp://127.0.0.1:*"] {
+        let (_pull, push) = context.pair(PULL, PUSH, endpoint);
+        assert_fails(zmq!(zmq_send(push.0, memory, SIZE, 0)), -1, ENOMEM);
+        let mut vector = [memory.expose_provenance(), SIZE];
+        assert_fails(zmq!(zmq_sendiov(push.0, &mut vector, 1, 0)), -1, ENOMEM);
+    }
+    let mut message = Msg::none();
+    assert_fails(zmq!(zmq_msg_init_buffer(&mut message, memory, SIZE)), -1, ENOMEM);
+    // SAFETY: mapped above.
+    assert_eq!(unsafe { libc::munmap(memory, SIZE) }, 0);
 }
 
 fn a_size_that_no_machine_has_is_room_enough() {
