@@ -84,6 +84,59 @@ fn a_batch_is_written_when_it_has_as_many_messages_as_it_may() {
     assert!(rounds.is_some(), "{:?}", push.stats());
 }
 
+/// A connection that gathers for a second, unless a batch is complete before.
+fn gathering(context: &Context, batch_max_bytes: i32, out_batch_size: i32) -> (Socket, Socket) {
+    let (pull, push) = connected(context, |push| {
+        push.set_write_batching(1).expect("option");
+        push.set_batch_timeout(Duration::from_secs(1)).expect("option");
+        push.set_batch_max_bytes(batch_max_bytes).expect("option");
+        push.set_out_batch_size(out_batch_size).expect("option");
+    });
+    // The I/O thread may still be at the first message; what it finds then goes out as it is.
+    exchange(&pull, &push, 1);
+    (pull, push)
+}
+
+/// Writes that were not the time-out's, for a hundred messages of 1000 bytes, `each` at a time.
+fn writes_of_complete_batches(pull: &Socket, push: &Socket, each: usize) -> u64 {
+    let writes = || {
+        let stats = push.stats();
+        stats.immediate_writes + stats.gathered_writes + stats.io_thread_writes - stats.timeout_flushes
+    };
+    let before = writes();
+    for _ in 0..100 / each {
+        for _ in 0..each {
+            push.send(vec![7; 1000]).expect("send");
+        }
+        for _ in 0..each {
+            assert_eq!(pull.recv().expect("recv").len(), 1000);
+        }
+    }
+    writes() - before
+}
+
+#[test]
+fn a_batch_is_written_when_it_has_as_many_bytes_as_it_may() {
+    let context = Context::new();
+    let (pull, push) = gathering(&context, 50_000, 1);
+    let few = writes_of_complete_batches(&pull, &push, 100);
+    assert!(few <= 4, "{few} writes");
+
+    let (pull, push) = gathering(&context, 1000, 1);
+    let before = push.stats().timeout_flushes;
+    assert!(writes_of_complete_batches(&pull, &push, 1) >= 100);
+    assert_eq!(push.stats().timeout_flushes, before);
+}
+
+/// A batch is no less than the smallest write buffer, whatever its own limit says.
+#[test]
+fn a_batch_is_at_least_as_large_as_the_write_buffer() {
+    let context = Context::new();
+    let (pull, push) = gathering(&context, 1, 50_000);
+    let few = writes_of_complete_batches(&pull, &push, 100);
+    assert!(few <= 4, "{few} writes");
+}
+
 #[test]
 fn a_batch_that_is_not_complete_waits_for_the_time_out() {
     let context = Context::new();
