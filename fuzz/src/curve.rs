@@ -1,4 +1,5 @@
-use zlink_zmtp::curve::{Cipher, ClientKeys, SecretKey, ServerKeys};
+use zlink_zmtp::Cipher;
+use zlink_zmtp::curve::{ClientKeys, SecretKey, ServerKeys};
 use zlink_zmtp::frame::{MAX_HEADER_LEN, encode_header};
 use zlink_zmtp::zap::ZapStatus;
 use zlink_zmtp::{Handshake, HandshakeConfig, Security, SocketType, Zap, ZapReply, command};

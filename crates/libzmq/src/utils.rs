@@ -133,6 +133,8 @@ const CAPABILITIES: &[&str] = &[
     "ipc",
     "WS",
     "curve",
+    #[cfg(feature = "gssapi")]
+    "gssapi",
     #[cfg(feature = "wss")]
     "WSS",
     #[cfg(feature = "draft")]

@@ -230,6 +230,21 @@ pub(crate) fn encode(out: &mut Vec<u8>, name: &[u8], parts: &[&[u8]]) {
     }
 }
 
+/// Appends a command frame with this body, name and data together.
+#[cfg(feature = "gssapi")]
+pub(crate) fn encode_body(out: &mut Vec<u8>, body: &[u8]) {
+    let mut header = [0; MAX_HEADER_LEN];
+    let header_len = encode_header(false, true, body.len() as u64, &mut header);
+    out.extend_from_slice(&header[..header_len]);
+    out.extend_from_slice(body);
+}
+
+/// Appends a command frame without a body, which is none of 37/ZMTP's.
+#[cfg(feature = "gssapi")]
+pub(crate) fn encode_empty(out: &mut Vec<u8>) {
+    encode_body(out, &[]);
+}
+
 /// What is wrong with a command: with the peer's in [`parse`], with the caller's in an encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -40,8 +40,8 @@ pub use peer::Peer;
 use std::fmt;
 
 use crate::SocketType;
+use crate::cipher::Cipher;
 use crate::frame;
-use crate::mechanism::curve::Cipher;
 use crate::mechanism::{Mechanism, Security, Step};
 use crate::metadata::{IDENTITY, MetadataError, SOCKET_TYPE, encode_property};
 use crate::zap::{Zap, ZapReply, ZapRequest, ZapStatus};
@@ -172,6 +172,8 @@ impl Handshake {
             // 24/PLAIN leaves the decision to ZAP.
             Security::PlainServer => Zap::Required,
             Security::PlainClient(_) | Security::CurveClient(_) => Zap::Never,
+            #[cfg(feature = "gssapi")]
+            Security::GssapiClient(_) => Zap::Never,
             _ => config.zap,
         };
         let secured = config.security != Security::Null || config.zap != Zap::Never;

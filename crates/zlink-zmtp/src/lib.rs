@@ -11,6 +11,8 @@
 //! * [`datagram`]: the other form, without a connection: RADIO and DISH over UDP;
 //! * [`socket_type`]: the socket types and which of them may talk to each other;
 //! * [`curve`]: keys, and what encrypts the traffic of the mechanism CURVE; [`z85`]: the text form of keys;
+//! * `gssapi`, behind the feature of that name: the same on the system's Kerberos;
+//! * [`cipher`]: what encrypts the traffic, whichever mechanism it is of;
 //! * [`zws`]: ZMTP over WebSocket, with an HTTP upgrade for a greeting and frames of its own.
 //!
 //! Nothing here trusts the peer: every byte sequence, cut anywhere, gives the same result or an
@@ -21,6 +23,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cipher;
 pub mod command;
 pub mod datagram;
 pub mod frame;
@@ -33,9 +36,12 @@ pub mod z85;
 pub mod zap;
 pub mod zws;
 
+pub use cipher::Cipher;
 pub use handshake::{Framing, Handshake, HandshakeConfig, HandshakeError, Peer, Stage};
 pub use heartbeat::{Heartbeat, HeartbeatAction};
 pub use mechanism::curve;
+#[cfg(feature = "gssapi")]
+pub use mechanism::gssapi;
 pub use mechanism::{PlainCredentials, Security};
 pub use socket_type::SocketType;
 pub use zap::{Zap, ZapReply, ZapRequest};

@@ -4,13 +4,16 @@
 //! handler is to be asked, and ends with the peer's metadata.
 
 pub mod curve;
+#[cfg(feature = "gssapi")]
+pub mod gssapi;
 mod null;
 pub mod plain;
 
+use crate::cipher::Cipher;
 use crate::command;
 use crate::handshake::HandshakeError;
 use crate::zap::{Zap, ZapRequest, ZapStatus};
-use curve::{Cipher, ClientKeys, ServerKeys};
+use curve::{ClientKeys, ServerKeys};
 use null::Null;
 pub use plain::PlainCredentials;
 use plain::{PlainClient, PlainServer};
@@ -33,6 +36,12 @@ pub enum Security {
     CurveServer(ServerKeys),
     /// 26/CURVEZMQ as client.
     CurveClient(ClientKeys),
+    /// GSSAPI as server: a ZAP handler may decide by the client's principal.
+    #[cfg(feature = "gssapi")]
+    GssapiServer(gssapi::ServerConfig),
+    /// GSSAPI as client.
+    #[cfg(feature = "gssapi")]
+    GssapiClient(gssapi::ClientConfig),
 }
 
 impl Security {
@@ -41,6 +50,10 @@ impl Security {
         match self {
             Self::PlainServer | Self::CurveServer(_) => true,
             Self::Null | Self::PlainClient(_) | Self::CurveClient(_) => false,
+            #[cfg(feature = "gssapi")]
+            Self::GssapiServer(_) => true,
+            #[cfg(feature = "gssapi")]
+            Self::GssapiClient(_) => false,
         }
     }
 }
@@ -65,6 +78,10 @@ pub(crate) enum Mechanism {
     // Boxed: some hundred bytes of keys that the others do not need.
     CurveServer(Box<curve::Server>),
     CurveClient(Box<curve::Client>),
+    #[cfg(feature = "gssapi")]
+    GssapiServer(gssapi::Server),
+    #[cfg(feature = "gssapi")]
+    GssapiClient(gssapi::Client),
 }
 
 impl Mechanism {
@@ -72,7 +89,8 @@ impl Mechanism {
     ///
     /// # Errors
     ///
-    /// If `security` cannot be used: [`HandshakeError::LocalCredentialTooLong`], [`HandshakeError::Curve`].
+    /// If `security` cannot be used: [`HandshakeError::LocalCredentialTooLong`], [`HandshakeError::Curve`],
+    /// `HandshakeError::Gssapi`.
     pub(crate) fn new(security: Security, metadata: Vec<u8>, zap: Zap) -> Result<Self, HandshakeError> {
         Ok(match security {
             Security::Null => Self::Null(Null::new(metadata, zap)),
@@ -82,6 +100,12 @@ impl Mechanism {
                 Self::CurveServer(Box::new(curve::Server::new(keys, metadata, zap)))
             }
             Security::CurveClient(keys) => Self::CurveClient(Box::new(curve::Client::new(keys, metadata)?)),
+            #[cfg(feature = "gssapi")]
+            Security::GssapiServer(config) => {
+                Self::GssapiServer(gssapi::Server::new(&config, metadata, zap)?)
+            }
+            #[cfg(feature = "gssapi")]
+            Security::GssapiClient(config) => Self::GssapiClient(gssapi::Client::new(&config, metadata)?),
         })
     }
 
@@ -96,6 +120,8 @@ impl Mechanism {
             Self::Null(_) => *b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
             Self::PlainServer(_) | Self::PlainClient(_) => *b"PLAIN\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
             Self::CurveServer(_) | Self::CurveClient(_) => *b"CURVE\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            #[cfg(feature = "gssapi")]
+            Self::GssapiServer(_) | Self::GssapiClient(_) => *b"GSSAPI\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
         }
     }
 
@@ -113,6 +139,13 @@ impl Mechanism {
                 client.start(out);
                 None
             }
+            #[cfg(feature = "gssapi")]
+            Self::GssapiServer(_) => None,
+            #[cfg(feature = "gssapi")]
+            Self::GssapiClient(client) => {
+                client.start(out);
+                None
+            }
         }
     }
 
@@ -124,6 +157,10 @@ impl Mechanism {
             Self::PlainClient(client) => client.process(body, out),
             Self::CurveServer(server) => server.process(body, out),
             Self::CurveClient(client) => client.process(body, out),
+            #[cfg(feature = "gssapi")]
+            Self::GssapiServer(server) => server.process(body, out),
+            #[cfg(feature = "gssapi")]
+            Self::GssapiClient(client) => client.process(body, out),
         }
     }
 
@@ -135,6 +172,10 @@ impl Mechanism {
             Self::CurveServer(server) => return Ok(server.authorized(out)),
             // A client asks nobody.
             Self::PlainClient(_) | Self::CurveClient(_) => {}
+            #[cfg(feature = "gssapi")]
+            Self::GssapiServer(server) => server.authorized(out)?,
+            #[cfg(feature = "gssapi")]
+            Self::GssapiClient(_) => {}
         }
         Ok(Step::Continue)
     }
@@ -142,8 +183,12 @@ impl Mechanism {
     /// What the traffic after the handshake goes through, if this mechanism has such.
     pub(crate) fn into_cipher(self) -> Option<Cipher> {
         match self {
-            Self::CurveServer(server) => server.into_cipher(),
-            Self::CurveClient(client) => client.into_cipher(),
+            Self::CurveServer(server) => server.into_cipher().map(Cipher::from),
+            Self::CurveClient(client) => client.into_cipher().map(Cipher::from),
+            #[cfg(feature = "gssapi")]
+            Self::GssapiServer(server) => server.into_cipher(),
+            #[cfg(feature = "gssapi")]
+            Self::GssapiClient(client) => client.into_cipher(),
             Self::Null(_) | Self::PlainServer(_) | Self::PlainClient(_) => None,
         }
     }

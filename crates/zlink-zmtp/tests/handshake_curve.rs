@@ -3,7 +3,8 @@
 mod common;
 
 use common::{config, greeting, with_id};
-use zlink_zmtp::curve::{Cipher, ClientKeys, SecretKey, ServerKeys};
+use zlink_zmtp::Cipher;
+use zlink_zmtp::curve::{ClientKeys, SecretKey, ServerKeys};
 use zlink_zmtp::zap::ZapStatus;
 use zlink_zmtp::{
     Handshake, HandshakeConfig, HandshakeError, PlainCredentials, Security, SocketType, Stage, Zap, ZapReply,

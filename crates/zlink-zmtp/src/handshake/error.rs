@@ -7,6 +7,8 @@ use crate::command::CommandError;
 use crate::frame::FrameError;
 use crate::mechanism::NAME_LEN;
 use crate::mechanism::curve::CurveError;
+#[cfg(feature = "gssapi")]
+use crate::mechanism::gssapi::GssapiError;
 use crate::metadata::MetadataError;
 use crate::zap::{ZapError, ZapStatus};
 use crate::zws::upgrade::UpgradeError;
@@ -105,6 +107,9 @@ pub enum HandshakeError {
     PeerError(Vec<u8>),
     /// CURVE cannot go on.
     Curve(CurveError),
+    /// GSSAPI cannot go on.
+    #[cfg(feature = "gssapi")]
+    Gssapi(GssapiError),
     /// Our own routing id exceeds 255 bytes.
     LocalRoutingIdTooLong {
         /// Its length in bytes.
@@ -181,6 +186,10 @@ impl HandshakeError {
             | Self::LocalMetadata(_)
             | Self::LocalCredentialTooLong { .. } => FailureKind::Configuration,
             Self::Curve(error) if error.is_ours() => FailureKind::Configuration,
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi(error) if error.is_ours() => FailureKind::Configuration,
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi(_) => FailureKind::Protocol,
             Self::Frame(_)
             | Self::Upgrade(_)
             | Self::Closed
@@ -235,6 +244,8 @@ impl HandshakeError {
             | Self::RoutingIdTooLong { .. } => INVALID_METADATA,
             Self::MechanismMismatch { .. } | Self::RoleMismatch => MECHANISM_MISMATCH,
             Self::Curve(error) => error.protocol_error_code(),
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi(error) => error.protocol_error_code(),
         }
     }
 
@@ -273,6 +284,13 @@ impl From<CommandError> for HandshakeError {
 impl From<CurveError> for HandshakeError {
     fn from(e: CurveError) -> Self {
         Self::Curve(e)
+    }
+}
+
+#[cfg(feature = "gssapi")]
+impl From<GssapiError> for HandshakeError {
+    fn from(e: GssapiError) -> Self {
+        Self::Gssapi(e)
     }
 }
 
@@ -325,6 +343,8 @@ impl fmt::Display for HandshakeError {
                 write!(f, "peer refused the handshake: \"{}\"", reason.escape_ascii())
             }
             Self::Curve(e) => e.fmt(f),
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi(e) => e.fmt(f),
             Self::LocalRoutingIdTooLong { len } => {
                 write!(f, "own routing id of {len} bytes exceeds the limit of 255")
             }
@@ -343,6 +363,8 @@ impl std::error::Error for HandshakeError {
             Self::Frame(e) => Some(e),
             Self::MalformedCommand(e) => Some(e),
             Self::Curve(e) => Some(e),
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi(e) => Some(e),
             Self::Metadata(e) | Self::LocalMetadata(e) => Some(e),
             Self::Zap(e) => Some(e),
             _ => None,

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use zlink_pipe::{Body, Entry, Holder, Queue, Staging};
 use zlink_zmtp::command;
-use zlink_zmtp::curve::CurveError;
+use zlink_zmtp::cipher::CipherError;
 use zlink_zmtp::frame::{FrameError, MAX_HEADER_LEN, encode_header};
 
 use super::framing::CLOSE;
@@ -43,7 +43,7 @@ pub(super) enum Failure {
     /// The peer sent a message longer than `ZMQ_MAXMSGSIZE`.
     TooLarge,
     /// A frame of the peer's could not be opened.
-    Curve(CurveError),
+    Cipher(CipherError),
     /// The peer was silent for too long.
     HeartbeatTimeout,
 }
@@ -54,7 +54,7 @@ impl From<&DecodeError> for Failure {
             DecodeError::Frame(FrameError::TooLarge { .. }) => Failure::TooLarge,
             DecodeError::Frame(_) | DecodeError::Command => Failure::Protocol,
             DecodeError::Closed => Failure::Lost,
-            DecodeError::Curve(error) => Failure::Curve(*error),
+            DecodeError::Cipher(error) => Failure::Cipher(*error),
         }
     }
 }

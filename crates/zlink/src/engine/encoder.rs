@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 use zlink_pipe::{BY_REFERENCE, Entry};
-use zlink_zmtp::curve::{OVERHEAD, Sealer};
+use zlink_zmtp::cipher::Sealer;
 use zlink_zmtp::frame::{MAX_HEADER_LEN, decode_header, encode_header, header_len};
 use zlink_zmtp::zws::mask::Keys;
 use zlink_zmtp::{Peer, SocketType, command};
@@ -221,9 +221,11 @@ impl Encoder {
         let sealer = self.sealer.as_mut().filter(|_| !self.framing.is_own(frame));
         let Some(sealer) = sealer else { return self.framing.write(frame, &mut self.keys, &mut self.bytes) };
         // What is inside is told inside. As with libzmq, it goes as a message, not as a command.
-        if self.framing == Framing::V2 {
+        if self.framing == Framing::V2
+            && let Some(len) = sealer.sealed_len(frame.body.len())
+        {
             let mut header = [0; MAX_HEADER_LEN];
-            let n = encode_header(false, false, (frame.body.len() + OVERHEAD) as u64, &mut header);
+            let n = encode_header(false, false, len as u64, &mut header);
             self.bytes.extend_from_slice(&header[..n]);
             return sealer.seal(frame.more, frame.command, frame.body, &mut self.bytes);
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use zlink_pipe::{BufMut, Chunk, Entry};
 use zlink_zmtp::SocketType;
-use zlink_zmtp::curve::Opener;
+use zlink_zmtp::cipher::Opener;
 use zlink_zmtp::zws::mask::Keys;
 
 use super::encoder::Encoder;
@@ -67,7 +67,7 @@ pub fn decode<'a>(
     decode_with(ReadHalf::new(form.read(), max_message, SocketType::Pub, min_buffer), pieces)
 }
 
-/// As [`decode`], where every frame is in a box of CURVE.
+/// As [`decode`], where every frame is sealed.
 pub fn decode_sealed<'a>(
     opener: Opener,
     min_buffer: usize,

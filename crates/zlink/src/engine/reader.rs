@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 use zlink_pipe::{Body, Buf, BufMut, Chunk, Entry, Message, Position};
 use zlink_zmtp::SocketType;
 use zlink_zmtp::command::{self, Command};
-use zlink_zmtp::curve::{CurveError, Opened, Opener};
+use zlink_zmtp::cipher::{CipherError, Opened, Opener};
 use zlink_zmtp::frame::{FrameError, FrameHeader, MAX_HEADER_LEN, decode_header, encode_header};
 use zlink_zmtp::zws::frame::Kind;
 
@@ -36,7 +36,7 @@ pub(super) enum DecodeError {
     Command,
     /// No fault: the peer has said that it will send no more.
     Closed,
-    Curve(CurveError),
+    Cipher(CipherError),
 }
 
 /// A command that the connection must act on.
@@ -503,7 +503,7 @@ fn open(opener: Option<&mut Opener>, header: &Header, bytes: &mut [u8]) -> Resul
     header.unmask(bytes);
     match opener.filter(|_| header.control().is_none()) {
         // The flags of the header are not in the box: nobody vouches for them, and so they count for nothing.
-        Some(opener) => opener.open(bytes).map_err(DecodeError::Curve),
+        Some(opener) => opener.open(bytes).map_err(DecodeError::Cipher),
         None => {
             Ok(Opened { more: header.frame.more(), command: header.frame.is_command(), body: 0..bytes.len() })
         }

@@ -364,7 +364,7 @@ impl Session {
             None => return true,
             Some(Failure::Lost) => {}
             Some(Failure::Protocol) => self.port.counters.protocol_error(),
-            Some(Failure::Curve(error)) => {
+            Some(Failure::Cipher(error)) => {
                 self.port.counters.protocol_error();
                 let code = error.protocol_error_code() as u32;
                 self.port.monitor.emit(EventKind::HandshakeFailedProtocol, code, &self.ends);

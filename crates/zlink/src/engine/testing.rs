@@ -1,7 +1,7 @@
 //! What several tests of the engine need.
 
-use zlink_zmtp::curve::{Cipher, ClientKeys, SecretKey, ServerKeys};
-use zlink_zmtp::{Handshake, HandshakeConfig, Security, SocketType, Zap};
+use zlink_zmtp::curve::{ClientKeys, SecretKey, ServerKeys};
+use zlink_zmtp::{Cipher, Handshake, HandshakeConfig, Security, SocketType, Zap};
 
 /// Both ends of a CURVE connection whose handshake is complete.
 pub(super) fn ciphers() -> (Cipher, Cipher) {

@@ -5,19 +5,13 @@ use std::fmt::Write;
 use super::ROWS;
 use super::row::{Applies, FlagRule, Kind, LiveValue, OptionRow};
 
-/// Socket options of the mechanism GSSAPI and the transports `vmci` and `norm`, which are not built in: their C names and
-/// numbers. As a libzmq without them does, setting and reading one is refused with `EINVAL`, as if it were unknown.
+/// Socket options of the transports `vmci` and `norm`, which are not built in: their C names and numbers. As a libzmq
+/// without them does, setting and reading one is refused with `EINVAL`, as if it were unknown.
 pub const NOT_BUILT_IN: &[(&str, i32)] = &[
-    ("ZMQ_GSSAPI_SERVER", 62),
-    ("ZMQ_GSSAPI_PRINCIPAL", 63),
-    ("ZMQ_GSSAPI_SERVICE_PRINCIPAL", 64),
-    ("ZMQ_GSSAPI_PLAINTEXT", 65),
     ("ZMQ_VMCI_BUFFER_SIZE", 85),
     ("ZMQ_VMCI_BUFFER_MIN_SIZE", 86),
     ("ZMQ_VMCI_BUFFER_MAX_SIZE", 87),
     ("ZMQ_VMCI_CONNECT_TIMEOUT", 88),
-    ("ZMQ_GSSAPI_PRINCIPAL_NAMETYPE", 90),
-    ("ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE", 91),
     ("ZMQ_NORM_MODE", 117),
     ("ZMQ_NORM_UNICAST_NACK", 118),
     ("ZMQ_NORM_BUFFER_SIZE", 119),
@@ -41,8 +35,8 @@ pub fn reference_markdown() -> String {
     }
     text.push_str("## Refused options of libzmq 4.3.5\n\n");
     text.push_str(
-        "These belong to the mechanism GSSAPI and to the transports `vmci` and `norm`, which are not built in. As with a \
-         libzmq that is built without them, setting and reading them fails with `EINVAL`:\n\n",
+        "These belong to the transports `vmci` and `norm`, which are not built in. As with a libzmq that is built \
+         without them, setting and reading them fails with `EINVAL`:\n\n",
     );
     for (name, number) in NOT_BUILT_IN {
         push(&mut text, format_args!("- `{name}` ({number})\n"));

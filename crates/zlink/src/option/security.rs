@@ -4,6 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 use zlink_zmtp::curve::{ClientKeys, KEY_LEN, PublicKey, SecretKey, ServerKeys, Z85_KEY_LEN};
+#[cfg(feature = "gssapi")]
+use zlink_zmtp::gssapi::{ClientConfig, NameType, Principal, ServerConfig};
 use zlink_zmtp::{PlainCredentials, Security, Zap, z85};
 
 use super::SocketOptions;
@@ -15,6 +17,9 @@ pub(crate) enum Mechanism {
     Null = 0,
     Plain = 1,
     Curve = 2,
+    /// Only in builds with the feature `gssapi`.
+    #[cfg(feature = "gssapi")]
+    Gssapi = 3,
 }
 
 /// Bytes that are overwritten on drop and not shown.
@@ -78,10 +83,30 @@ impl fmt::Debug for Key {
     }
 }
 
+/// A name up to the NUL that C programs may have put behind it, with the number of its type, which the table has
+/// checked.
+#[cfg(feature = "gssapi")]
+fn principal(name: &[u8], name_type: i32) -> Principal {
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+    Principal { name, name_type: NameType::from_i32(name_type).unwrap_or_default() }
+}
+
 impl SocketOptions {
     pub(super) fn choose(&mut self, mechanism: Mechanism, as_server: bool) {
         self.mechanism = mechanism;
         self.as_server = as_server;
+    }
+
+    /// Makes the mechanism GSSAPI. Without the feature its options are refused before they come here.
+    pub(super) fn choose_gssapi(&mut self) {
+        #[cfg(feature = "gssapi")]
+        {
+            self.mechanism = Mechanism::Gssapi;
+        }
+    }
+
+    pub(super) fn is_gssapi_server(&self) -> bool {
+        self.as_server && self.mechanism as i32 == 3
     }
 
     /// What endpoints made now are secured with.
@@ -100,6 +125,20 @@ impl SocketOptions {
                 server: PublicKey(*self.curve_server_key.as_bytes()),
                 public: PublicKey(*self.curve_public_key.as_bytes()),
                 secret: SecretKey::new(*self.curve_secret_key.as_bytes()),
+            }),
+            #[cfg(feature = "gssapi")]
+            (Mechanism::Gssapi, true) => Security::GssapiServer(ServerConfig {
+                principal: principal(&self.gssapi_principal, self.gssapi_principal_nametype),
+                plaintext: self.gssapi_plaintext,
+            }),
+            #[cfg(feature = "gssapi")]
+            (Mechanism::Gssapi, false) => Security::GssapiClient(ClientConfig {
+                principal: principal(&self.gssapi_principal, self.gssapi_principal_nametype),
+                service: principal(
+                    &self.gssapi_service_principal,
+                    self.gssapi_service_principal_nametype,
+                ),
+                plaintext: self.gssapi_plaintext,
             }),
         }
     }

@@ -167,6 +167,34 @@ stored {
         CURVE_SERVERKEY = 50; curve_server_key: server_key() = "zero"; on []; LaterEndpoints rw;
         "the server's public key", "key"; public_key(set_curve_server_key, curve_server_key);
     }
+    /// The principal whose credentials a client uses, or whose key a server uses; by default the client's default
+    /// credentials, and any key in the server's keytab. Setting it makes the mechanism GSSAPI. Only in builds with the
+    /// feature `gssapi`: refused in others as unknown, and so are all options of GSSAPI.
+    {
+        GSSAPI_PRINCIPAL = 63; gssapi_principal: principal() = "none"; on []; LaterEndpoints rw;
+        "the socket's own principal in the mechanism GSSAPI", "text"; text(set_gssapi_principal, gssapi_principal);
+    }
+    /// Makes the socket a client of GSSAPI, of the server with this principal.
+    {
+        GSSAPI_SERVICE_PRINCIPAL = 64; gssapi_service_principal: service_principal() = "none"; on []; LaterEndpoints rw;
+        "the principal of the server", "text"; text(set_gssapi_service_principal, gssapi_service_principal);
+    }
+    /// With 1, GSSAPI authenticates, and messages go as they are. The peer has to have the same.
+    {
+        GSSAPI_PLAINTEXT = 65; gssapi_plaintext: flag(Strict) = false; on []; LaterEndpoints rw;
+        "whether GSSAPI leaves messages unencrypted", "boolean"; flag(set_gssapi_plaintext, gssapi_plaintext);
+    }
+    /// How `ZMQ_GSSAPI_PRINCIPAL` is read: 0 as `service@host`, 1 as the name of a local user, 2 as a Kerberos principal.
+    {
+        GSSAPI_PRINCIPAL_NAMETYPE = 90; gssapi_principal_nametype: int(0, 2) = 0; on []; LaterEndpoints rw;
+        "the form of the socket's own principal", "number"; int(set_gssapi_principal_nametype, gssapi_principal_nametype);
+    }
+    /// How `ZMQ_GSSAPI_SERVICE_PRINCIPAL` is read, as `ZMQ_GSSAPI_PRINCIPAL_NAMETYPE` has it.
+    {
+        GSSAPI_SERVICE_PRINCIPAL_NAMETYPE = 91; gssapi_service_principal_nametype: int(0, 2) = 0; on []; LaterEndpoints rw;
+        "the form of the server's principal", "number";
+        int(set_gssapi_service_principal_nametype, gssapi_service_principal_nametype);
+    }
     /// What the handler at `inproc://zeromq.zap.01` is told about the peers of this socket besides their address and
     /// credentials. With NULL a handler is asked only if there is a domain. Peers that speak ZMTP 2.0 or older are then
     /// refused. Cannot be cleared.
@@ -578,7 +606,13 @@ other {
         CURVE_SERVER = 47; curve_server() = "false"; on []; LaterEndpoints rw;
         "whether the socket is a server of the mechanism CURVE", "boolean"; flag(set_curve_server, curve_server);
     }
-    /// 0 NULL, 1 PLAIN, 2 CURVE: as the options set last have it.
+    /// Makes the mechanism GSSAPI, with 1 as a server: a ZAP handler, if there is one, decides about each client by its
+    /// principal. With 0 the socket is a client.
+    {
+        GSSAPI_SERVER = 62; gssapi_server() = "false"; on []; LaterEndpoints rw;
+        "whether the socket is a server of the mechanism GSSAPI", "boolean"; flag(set_gssapi_server, gssapi_server);
+    }
+    /// 0 NULL, 1 PLAIN, 2 CURVE, 3 GSSAPI: as the options set last have it.
     {
         MECHANISM = 43; live(Mechanism, ExactInt) = "0"; on []; Never ro;
         "the security mechanism", "number"; get_int(mechanism);
@@ -620,6 +654,8 @@ macro_rules! field_type {
     (plain) => { Secret };
     (key) => { Key };
     (server_key) => { Key };
+    (principal) => { Vec<u8> };
+    (service_principal) => { Vec<u8> };
     // Ordered by name, so that the handshake is the same from run to run.
     (metadata) => { BTreeMap<Vec<u8>, Vec<u8>> };
     (networks) => { Vec<Network> };
@@ -649,6 +685,12 @@ macro_rules! initial {
         Default::default()
     };
     (server_key $shown:literal) => {
+        Default::default()
+    };
+    (principal $shown:literal) => {
+        Default::default()
+    };
+    (service_principal $shown:literal) => {
         Default::default()
     };
     ($kind:ident $value:literal) => {
@@ -739,6 +781,29 @@ macro_rules! kind {
             },
         }
     };
+    ($field:ident principal()) => {
+        Kind::Text {
+            min: 1,
+            max: MAX_CREDENTIAL_LEN,
+            load: |o| &o.$field,
+            store: |o, v| {
+                o.$field = v.to_vec();
+                o.choose_gssapi();
+            },
+        }
+    };
+    ($field:ident service_principal()) => {
+        Kind::Text {
+            min: 1,
+            max: MAX_CREDENTIAL_LEN,
+            load: |o| &o.$field,
+            store: |o, v| {
+                o.$field = v.to_vec();
+                o.choose_gssapi();
+                o.as_server = false;
+            },
+        }
+    };
     ($field:ident metadata()) => {
         Kind::Metadata
     };
@@ -760,6 +825,16 @@ macro_rules! kind {
             rule: FlagRule::Strict,
             load: |o| o.as_server && o.mechanism == Mechanism::Curve,
             store: |o, v| o.choose(if v { Mechanism::Curve } else { Mechanism::Null }, v),
+        }
+    };
+    (gssapi_server()) => {
+        Kind::Flag {
+            rule: FlagRule::Strict,
+            load: |o| o.is_gssapi_server(),
+            store: |o, v| {
+                o.choose_gssapi();
+                o.as_server = v;
+            },
         }
     };
     (inverted_ipv6()) => {

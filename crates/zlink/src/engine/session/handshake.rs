@@ -9,7 +9,7 @@ use std::time::Instant;
 use rustix::io::Errno;
 use zeroize::{Zeroize, Zeroizing};
 use zlink_pipe::{Body, Entry, Queue};
-use zlink_zmtp::curve::Opener;
+use zlink_zmtp::cipher::Opener;
 use zlink_zmtp::handshake::FailureKind;
 use zlink_zmtp::zap::USER_ID;
 use zlink_zmtp::{Handshake, HandshakeError, Heartbeat, SocketType};
