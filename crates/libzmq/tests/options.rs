@@ -260,6 +260,21 @@ fn options_that_have_nothing_to_have_an_effect_on_are_refused_as_unknown() {
 }
 
 #[test]
+fn options_of_gssapi_are_refused_in_a_build_without_it() {
+    // The library under test has the default features, whichever these tests have; so has the reference.
+    let (ours, theirs) = Zmq::pair();
+    let (mine, other) = (ours.socket(PUB), theirs.socket(PUB));
+    for number in [62, 63, 64, 65, 90, 91] {
+        for value in values() {
+            let refused = (Err(EINVAL), Err(EINVAL));
+            assert_eq!((mine.set(number, &value), other.set(number, &value)), refused, "option {number}");
+            let read = (mine.get(number, value.len()), other.get(number, value.len()));
+            assert_eq!(read, refused, "option {number}");
+        }
+    }
+}
+
+#[test]
 fn what_differs_from_libzmq_on_purpose_does() {
     let (ours, theirs) = Zmq::pair();
     let (mine, other) = (ours.socket(6), theirs.socket(6));

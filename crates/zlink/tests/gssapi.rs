@@ -4,6 +4,11 @@ mod common;
 #[path = "common/realm.rs"]
 mod realm;
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
 use common::zap::{self, Handler};
 use common::{GUARD, RawStream, Transport, body, command, monitor, number, parts, socket, wait_until};
 use realm::{CLIENT, SERVICE};
@@ -25,7 +30,8 @@ macro_rules! in_realms {
 
 in_realms! {
     messages_of_every_size_pass,
-    plaintext_passes_too_and_is_seen_on_the_wire,
+    plaintext_passes_too,
+    what_is_said_is_on_the_wire_in_plaintext_only,
     a_handler_is_asked_for_the_clients_principal_and_decides,
     principals_are_named_in_each_form,
     who_has_no_ticket_is_told_and_does_not_come_in,
@@ -88,7 +94,7 @@ fn messages_of_every_size_pass() {
     // Both directions at a time: one context wraps and unwraps.
     let (left, right) = (server(&context, SocketType::Dealer), client(&context, SocketType::Dealer));
     right.connect(&bind(&left, Transport::Tcp)).expect("connect");
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for socket in [&left, &right] {
             scope.spawn(move || (0..2_000).for_each(|n| socket.send(body(n, 100)).expect("send")));
             scope.spawn(move || {
@@ -100,13 +106,54 @@ fn messages_of_every_size_pass() {
     });
 }
 
-fn plaintext_passes_too_and_is_seen_on_the_wire() {
+fn plaintext_passes_too() {
     let context = Context::new();
     let (server, client) = (server(&context, SocketType::Pair), client(&context, SocketType::Pair));
     server.set_gssapi_plaintext(true).expect("option");
     client.set_gssapi_plaintext(true).expect("option");
     client.connect(&bind(&server, Transport::Tcp)).expect("connect");
     pass_both_ways(&server, &client);
+}
+
+/// A wire in front of a server that keeps what the client has sent.
+fn overheard(endpoint: &str) -> (String, Arc<Mutex<Vec<u8>>>) {
+    let target = endpoint.strip_prefix("tcp://").expect("over TCP").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let front = format!("tcp://{}", listener.local_addr().expect("address"));
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&heard);
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("accept");
+        let mut server = TcpStream::connect(target).expect("connect");
+        let (mut from, mut to) = (server.try_clone().expect("clone"), client.try_clone().expect("clone"));
+        thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let mut bytes = [0; 4096];
+        while let Ok(n @ 1..) = client.read(&mut bytes) {
+            keep.lock().expect("whole").extend_from_slice(&bytes[..n]);
+            if server.write_all(&bytes[..n]).is_err() {
+                return;
+            }
+        }
+    });
+    (front, heard)
+}
+
+fn what_is_said_is_on_the_wire_in_plaintext_only() {
+    const WORDS: &[u8] = b"what nobody else is to hear";
+    for plaintext in [false, true] {
+        let context = Context::new();
+        let (server, client) = (server(&context, SocketType::Pull), client(&context, SocketType::Push));
+        server.set_gssapi_plaintext(plaintext).expect("option");
+        client.set_gssapi_plaintext(plaintext).expect("option");
+        let (endpoint, heard) = overheard(&bind(&server, Transport::Tcp));
+        client.connect(&endpoint).expect("connect");
+        client.send(WORDS).expect("send");
+        assert_eq!(&*server.recv().expect("receive"), WORDS);
+        let heard = heard.lock().expect("whole");
+        let told = |what: &[u8]| heard.windows(what.len()).any(|bytes| bytes == what);
+        assert_eq!((told(WORDS), told(b"Socket-Type")), (plaintext, plaintext));
+        assert!(told(b"INITIATE"));
+    }
 }
 
 fn a_handler_is_asked_for_the_clients_principal_and_decides() {

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use zlink_pipe::{Body, Entry, Holder, Queue, Staging};
-use zlink_zmtp::command;
 use zlink_zmtp::cipher::CipherError;
+use zlink_zmtp::command;
 use zlink_zmtp::frame::{FrameError, MAX_HEADER_LEN, encode_header};
 
 use super::framing::CLOSE;

@@ -11,8 +11,8 @@ use std::mem::MaybeUninit;
 
 use zlink_pipe::{Body, Buf, BufMut, Chunk, Entry, Message, Position};
 use zlink_zmtp::SocketType;
-use zlink_zmtp::command::{self, Command};
 use zlink_zmtp::cipher::{CipherError, Opened, Opener};
+use zlink_zmtp::command::{self, Command};
 use zlink_zmtp::frame::{FrameError, FrameHeader, MAX_HEADER_LEN, decode_header, encode_header};
 use zlink_zmtp::zws::frame::Kind;
 

@@ -134,10 +134,7 @@ impl SocketOptions {
             #[cfg(feature = "gssapi")]
             (Mechanism::Gssapi, false) => Security::GssapiClient(ClientConfig {
                 principal: principal(&self.gssapi_principal, self.gssapi_principal_nametype),
-                service: principal(
-                    &self.gssapi_service_principal,
-                    self.gssapi_service_principal_nametype,
-                ),
+                service: principal(&self.gssapi_service_principal, self.gssapi_service_principal_nametype),
                 plaintext: self.gssapi_plaintext,
             }),
         }

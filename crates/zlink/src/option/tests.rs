@@ -622,3 +622,50 @@ fn the_mechanism_is_the_one_whose_options_were_set_last() {
     expect(id::CURVE_SERVER, &yes, 2, (0, 1));
     expect(id::CURVE_SERVER, &no, 0, (0, 0));
 }
+
+#[test]
+fn options_of_gssapi_are_there_with_the_feature_only() {
+    let ids = [
+        id::GSSAPI_SERVER,
+        id::GSSAPI_PRINCIPAL,
+        id::GSSAPI_SERVICE_PRINCIPAL,
+        id::GSSAPI_PLAINTEXT,
+        id::GSSAPI_PRINCIPAL_NAMETYPE,
+        id::GSSAPI_SERVICE_PRINCIPAL_NAMETYPE,
+    ];
+    for id in ids {
+        let mut options = SocketOptions::default();
+        let row = lookup(id).expect("in the table");
+        let outcome = store(&mut options, row, &1i32.to_ne_bytes());
+        if cfg!(feature = "gssapi") {
+            assert_eq!(outcome, Ok(Applied::Stored), "{}", row.name);
+        } else {
+            assert_eq!(outcome, Err(OptionError::Unknown { id }));
+            assert_eq!(read(&options, row, 4), Err(OptionError::Unknown { id }));
+            assert_eq!(options, SocketOptions::default());
+        }
+    }
+}
+
+#[cfg(feature = "gssapi")]
+#[test]
+fn principals_and_the_role_make_the_mechanism_gssapi() {
+    let mut options = SocketOptions::default();
+    let mut expect = |id: i32, value: &[u8], mechanism: i32, server: i32| {
+        let row = lookup(id).expect("in the table");
+        store(&mut options, row, value).expect("valid");
+        let int = |id| read_int(&options, lookup(id).expect("in the table"));
+        assert_eq!((int(id::MECHANISM), int(id::GSSAPI_SERVER)), (mechanism, server), "after {}", row.name);
+    };
+    let (yes, no) = (1i32.to_ne_bytes(), 0i32.to_ne_bytes());
+    expect(id::GSSAPI_PLAINTEXT, &yes, 0, 0);
+    expect(id::GSSAPI_PRINCIPAL_NAMETYPE, &yes, 0, 0);
+    expect(id::GSSAPI_SERVER, &yes, 3, 1);
+    expect(id::GSSAPI_PRINCIPAL, b"somebody", 3, 1);
+    // A role alone, as libzmq has it: GSSAPI it stays.
+    expect(id::GSSAPI_SERVER, &no, 3, 0);
+    expect(id::GSSAPI_SERVER, &yes, 3, 1);
+    expect(id::GSSAPI_SERVICE_PRINCIPAL, b"somebody", 3, 0);
+    expect(id::CURVE_SERVER, &yes, 2, 0);
+    expect(id::GSSAPI_PRINCIPAL, b"somebody", 3, 1);
+}

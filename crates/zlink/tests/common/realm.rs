@@ -38,7 +38,9 @@ pub fn in_a_realm(name: &str, test: impl FnOnce() + Send + 'static) {
         return guarded(test);
     }
     if !["krb5kdc", "kdb5_util", "kadmin.local"].into_iter().all(is_installed) {
-        eprintln!("SKIPPED {name}: there is no krb5kdc here (Debian's packages krb5-kdc and krb5-admin-server)");
+        eprintln!(
+            "SKIPPED {name}: there is no krb5kdc here (Debian's packages krb5-kdc and krb5-admin-server)"
+        );
         return;
     }
     let realm = Realm::start();

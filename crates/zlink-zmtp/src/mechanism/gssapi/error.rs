@@ -82,7 +82,9 @@ impl fmt::Display for GssapiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAMessage => f.write_str("GSSAPI: a frame other than MESSAGE where all are wrapped"),
-            Self::NotACommand => f.write_str("GSSAPI: a frame without a command's name where all are wrapped"),
+            Self::NotACommand => {
+                f.write_str("GSSAPI: a frame without a command's name where all are wrapped")
+            }
             Self::Length { command, len } => write!(f, "GSSAPI: {} of {len} bytes", command.as_str()),
             Self::Token(status) => write!(f, "GSSAPI: the peer's token is not accepted: {status}"),
             Self::Unwrap(status) => write!(f, "GSSAPI: MESSAGE cannot be unwrapped: {status}"),

@@ -131,17 +131,9 @@ pub(super) fn push_ready(
 }
 
 /// The metadata of the peer's READY, within a MESSAGE unless `plaintext`.
-pub(super) fn take_ready(
-    context: &Shared,
-    plaintext: bool,
-    body: &[u8],
-) -> Result<Vec<u8>, HandshakeError> {
+pub(super) fn take_ready(context: &Shared, plaintext: bool, body: &[u8]) -> Result<Vec<u8>, HandshakeError> {
     let mut body = body.to_vec();
-    let within = if plaintext {
-        0..body.len()
-    } else {
-        Opener::new(context.clone()).open(&mut body)?.body
-    };
+    let within = if plaintext { 0..body.len() } else { Opener::new(context.clone()).open(&mut body)?.body };
     let ready = &body[within];
     match split_name(ready)? {
         (b"READY", metadata) => Ok(metadata.to_vec()),

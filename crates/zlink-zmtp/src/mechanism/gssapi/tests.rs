@@ -120,7 +120,10 @@ fn established(plaintext: bool, zap: Zap) -> (Client, Server, Vec<u8>) {
         assert_eq!(step, Step::Continue);
     } else {
         let Step::AwaitZap(request) = step else { panic!("{step:?}") };
-        assert_eq!((request.mechanism, &request.credentials[..]), ("GSSAPI", &[b"somebody@REALM".to_vec()][..]));
+        assert_eq!(
+            (request.mechanism, &request.credentials[..]),
+            ("GSSAPI", &[b"somebody@REALM".to_vec()][..])
+        );
         assert!(out.is_empty(), "the client is not told that it is welcome");
         server.authorized(&mut out).expect("wraps");
     }
@@ -140,7 +143,8 @@ fn complete(plaintext: bool) -> (Client, Server) {
 #[test]
 fn a_handshake_ends_with_the_metadata_and_a_cipher() {
     let (client, server) = complete(false);
-    let (mut client, mut server) = (client.into_cipher().expect("wraps"), server.into_cipher().expect("wraps"));
+    let (mut client, mut server) =
+        (client.into_cipher().expect("wraps"), server.into_cipher().expect("wraps"));
     for (more, command, body) in [(true, false, &b"a"[..]), (false, false, b""), (false, true, b"\x04PING")] {
         for (from, to) in [(0, 1), (1, 0)] {
             let ends = [&mut client, &mut server];
@@ -311,7 +315,9 @@ fn commands_out_of_their_order_are_errors() {
     };
     let mut out = Vec::new();
     // Anything but INITIATE to begin with, an empty frame too; a token that the context does not take.
-    for body in [&b""[..], b"\x05READY", b"\x05HELLO", b"\x07MESSAGE\0\0\0\0", &initiate(b""), &initiate(b"X")] {
+    for body in
+        [&b""[..], b"\x05READY", b"\x05HELLO", b"\x07MESSAGE\0\0\0\0", &initiate(b""), &initiate(b"X")]
+    {
         server(1, false, Zap::Never).process(body, &mut out).expect_err("out of order");
         client(1, false).process(body, &mut out).expect_err("out of order");
     }
