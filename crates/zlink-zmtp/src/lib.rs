@@ -15,6 +15,9 @@
 //! * [`cipher`]: what encrypts the traffic, whichever mechanism it is of;
 //! * [`zws`]: ZMTP over WebSocket, with an HTTP upgrade for a greeting and frames of its own.
 //!
+//! With `gssapi` on, a handshake of that mechanism calls the system's Kerberos, which may read files and ask a KDC. It is
+//! the only thing here that does.
+//!
 //! Nothing here trusts the peer: every byte sequence, cut anywhere, gives the same result or an
 //! error, and memory grows with the bytes received, never with a length announced.
 //!

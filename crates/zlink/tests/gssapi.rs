@@ -79,6 +79,13 @@ fn messages_of_every_size_pass() {
         assert_eq!((server.mechanism().expect("option"), client.mechanism().expect("option")), (3, 3));
         pass_both_ways(&server, &client);
     }
+    // Over WebSocket frames have another form around them, in the handshake too.
+    let context = Context::new();
+    let web = server(&context, SocketType::Pair);
+    web.bind("ws://127.0.0.1:*/here").expect("bind");
+    let browser = client(&context, SocketType::Pair);
+    browser.connect(&web.last_endpoint().expect("endpoint")).expect("connect");
+    pass_both_ways(&web, &browser);
     // Subscriptions are commands within.
     let context = Context::new();
     let publisher = server(&context, SocketType::Xpub);

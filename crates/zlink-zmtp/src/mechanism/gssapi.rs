@@ -21,8 +21,8 @@
 //!
 //! The draft 38/ZMTP-GSSAPI has other commands than libzmq speaks; this is what libzmq 4.3.5 speaks.
 //!
-//! The [context](context::Context) is a trait, so that the state machine can be tested without a realm. The one in use
-//! is [`kerberos`]: to make one may ask the realm's KDC and read files, and so block, as in libzmq.
+//! The context (`context::Context`) is a trait, so that the state machine can be tested without a realm. The one in use
+//! is `kerberos`: to make one may ask the realm's KDC and read files, and so block, as in libzmq.
 //!
 //! Sources: libzmq 4.3.5, `zmq_gssapi`(7); RFC 2743 for the context.
 

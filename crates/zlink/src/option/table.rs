@@ -50,7 +50,8 @@ stored {
         "the time a closed socket may still send what is queued", "ms"; timeout(set_linger, linger);
     }
     /// A longer message ends the connection it comes from before any of its body is stored. −1 means no limit. What
-    /// counts is the part on the wire: with CURVE that is 33 bytes longer than its body.
+    /// counts is the part on the wire: with CURVE that is 33 bytes longer than its body, with GSSAPI as much longer as
+    /// Kerberos makes it.
     {
         MAXMSGSIZE = 22; max_message_size: long() = -1; on []; LaterEndpoints rw;
         "the size of the largest message accepted from a peer", "bytes"; long(set_max_message_size, max_message_size);
@@ -174,7 +175,8 @@ stored {
         GSSAPI_PRINCIPAL = 63; gssapi_principal: principal() = "none"; on []; LaterEndpoints rw;
         "the socket's own principal in the mechanism GSSAPI", "text"; text(set_gssapi_principal, gssapi_principal);
     }
-    /// Makes the socket a client of GSSAPI, of the server with this principal.
+    /// Makes the socket a client of GSSAPI, of the server with this principal. Each connect needs a ticket: unless there
+    /// is one, an I/O thread asks the realm's KDC, and does nothing else until it has an answer.
     {
         GSSAPI_SERVICE_PRINCIPAL = 64; gssapi_service_principal: service_principal() = "none"; on []; LaterEndpoints rw;
         "the principal of the server", "text"; text(set_gssapi_service_principal, gssapi_service_principal);
