@@ -86,7 +86,11 @@ fn main() {
     if gnutls.is_some() {
         cpp.define("ZMQ_HAVE_WSS", None).define("ZMQ_USE_GNUTLS", None);
     }
-    let found: Vec<&Dependency> = sodium.iter().chain(&gnutls).collect();
+    let kerberos = env::var_os("CARGO_FEATURE_GSSAPI").map(|_| {
+        cpp.define("HAVE_LIBGSSAPI_KRB5", "1");
+        Dependency::find("krb5-gssapi").expect("the feature gssapi needs libkrb5's headers")
+    });
+    let found: Vec<&Dependency> = sodium.iter().chain(&gnutls).chain(&kerberos).collect();
     for flag in found.iter().flat_map(|dependency| &dependency.cflags) {
         cpp.flag(flag);
     }
