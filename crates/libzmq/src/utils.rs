@@ -42,7 +42,7 @@ const ASK_FROM: usize = 1 << 30;
 /// As for [`input`].
 #[inline]
 pub(crate) unsafe fn input_to_copy<'a>(data: *const c_void, size: usize) -> Result<&'a [u8]> {
-    if size >= ASK_FROM && size <= LARGEST {
+    if (ASK_FROM..=LARGEST).contains(&size) {
         Vec::<u8>::new().try_reserve_exact(size).map_err(|_| Failure(libc::ENOMEM))?;
     }
     // SAFETY: the caller's.
