@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Barrier;
 use std::thread;
 
+use zlink::EventKind;
 use zlink::SocketType::{Dealer, Pull, Push, Router, Sub, Xpub};
-use zlink_interop::{Library, Node, Transport, option};
+use zlink_interop::{GUARD, Library, Node, Transport, option};
 
 const PEERS: usize = 8;
 const MESSAGES: u32 = 5_000;
@@ -17,10 +18,12 @@ fn message(peer: usize, number: u32) -> [Vec<u8>; 2] {
     [vec![peer as u8], number.to_be_bytes().to_vec()]
 }
 
-/// Eight peers have everything in their queues before one socket begins to receive. Returns how much of each
-/// had arrived when the first was through.
+/// Eight peers have everything in their queues, and connections to a receiver of zlink's, before that begins to receive.
+/// Returns how much of each had arrived when the first was through.
 fn fan_in(receiver: Library, transport: Transport) -> [u32; PEERS] {
     let mut pull = Node::new(receiver, Pull);
+    let events =
+        pull.zlink().map(|pull| pull.monitor(EventKind::HandshakeSucceeded as u32).expect("monitor"));
     let endpoint = pull.bind(transport.wildcard());
     let queued = Barrier::new(PEERS + 1);
     // A libzmq that has stopped reading at its high-water mark loses what lies in the kernel when the peer
@@ -43,6 +46,11 @@ fn fan_in(receiver: Library, transport: Transport) -> [u32; PEERS] {
             });
         }
         queued.wait();
+        if let Some(events) = events {
+            for _ in 0..PEERS {
+                events.recv_timeout(GUARD).expect("a connection");
+            }
+        }
         let all = catch_unwind(AssertUnwindSafe(|| {
             for _ in 0..PEERS as u32 * MANY {
                 let parts = pull.recv();
