@@ -26,7 +26,7 @@ fn sides(zap: Zap) -> (Handshake, Handshake) {
 }
 
 /// Does to `bytes` what the input chooses; nothing, if it chooses nothing. Returns whether they have changed.
-fn damage(input: &mut Input<'_>, bytes: &mut Vec<u8>, past: &[u8]) -> bool {
+pub(crate) fn damage(input: &mut Input<'_>, bytes: &mut Vec<u8>, past: &[u8]) -> bool {
     let before = bytes.clone();
     match input.byte() {
         1..64 if !bytes.is_empty() => {
@@ -99,10 +99,14 @@ fn ciphers() -> (Cipher, Cipher) {
 /// Messages and commands in boxes, cut anywhere and perhaps damaged at one place: what comes out is what went in,
 /// up to that place.
 pub fn curve_messages(data: &[u8]) {
+    let (ours, theirs) = ciphers();
+    messages(data, ours, theirs);
+}
+
+pub(crate) fn messages(data: &[u8], mut ours: Cipher, theirs: Cipher) {
     let mut input = Input(data);
     let min_buffer = input.choose(&[16, 64, 1000, 8192]);
     let mut choices = Input(input.bytes(60));
-    let (mut ours, theirs) = ciphers();
 
     let (mut stream, mut frames) = (Vec::new(), Vec::new());
     while !input.is_empty() && stream.len() < 1 << 18 {
@@ -117,7 +121,7 @@ pub fn curve_messages(data: &[u8]) {
         }
         let start = stream.len();
         let mut sealed = Vec::new();
-        ours.sealer.seal(more, is_command, &body, &mut sealed);
+        ours.sealer.seal(more, is_command, &body, &mut sealed).expect("seals");
         let mut header = [0; MAX_HEADER_LEN];
         let n = encode_header(false, false, sealed.len() as u64, &mut header);
         stream.extend_from_slice(&header[..n]);

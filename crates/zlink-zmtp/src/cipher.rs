@@ -40,12 +40,25 @@ impl Sealer {
     }
 
     /// Appends the MESSAGE that holds a frame, without a frame header of its own.
+    ///
+    /// # Errors
+    ///
+    /// With GSSAPI, if the frame cannot be wrapped. Nothing is appended; the connection must end.
     #[inline]
-    pub fn seal(&mut self, more: bool, command: bool, body: &[u8], out: &mut Vec<u8>) {
+    pub fn seal(
+        &mut self,
+        more: bool,
+        command: bool,
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CipherError> {
         match self {
-            Self::Curve(sealer) => sealer.seal(more, command, body, out),
+            Self::Curve(sealer) => {
+                sealer.seal(more, command, body, out);
+                Ok(())
+            }
             #[cfg(feature = "gssapi")]
-            Self::Gssapi(sealer) => sealer.seal(more, command, body, out),
+            Self::Gssapi(sealer) => sealer.seal(more, command, body, out).map_err(CipherError::Gssapi),
         }
     }
 }
@@ -83,13 +96,13 @@ impl From<curve::Cipher> for Cipher {
     }
 }
 
-/// Why a frame cannot be opened.
+/// Why a frame cannot be opened, or sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CipherError {
     /// It is no box of CURVE's.
     Curve(CurveError),
-    /// It is no token of GSSAPI's.
+    /// It is no token of GSSAPI's, or does not become one.
     #[cfg(feature = "gssapi")]
     Gssapi(GssapiError),
 }
@@ -101,6 +114,15 @@ impl CipherError {
             Self::Curve(error) => error.protocol_error_code(),
             #[cfg(feature = "gssapi")]
             Self::Gssapi(error) => error.protocol_error_code(),
+        }
+    }
+
+    /// Whether the fault is on this side.
+    pub const fn is_ours(&self) -> bool {
+        match self {
+            Self::Curve(error) => error.is_ours(),
+            #[cfg(feature = "gssapi")]
+            Self::Gssapi(error) => error.is_ours(),
         }
     }
 }

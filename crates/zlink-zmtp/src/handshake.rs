@@ -167,6 +167,14 @@ impl Handshake {
     /// A configuration that cannot be sent makes the first [`Handshake::input`] fail and leaves
     /// nothing to write.
     pub fn new(config: HandshakeConfig) -> Self {
+        Self::with_mechanism(config, Mechanism::new)
+    }
+
+    /// As [`Handshake::new`], with the mechanism that `make` makes.
+    pub(crate) fn with_mechanism(
+        config: HandshakeConfig,
+        make: impl FnOnce(Security, Vec<u8>, Zap) -> Result<Mechanism, HandshakeError>,
+    ) -> Self {
         let as_server = config.security.is_server();
         let zap = match config.security {
             // 24/PLAIN leaves the decision to ZAP.
@@ -178,8 +186,7 @@ impl Handshake {
         };
         let secured = config.security != Security::Null || config.zap != Zap::Never;
         let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
-        let mechanism =
-            own_metadata(&config).and_then(|metadata| Mechanism::new(config.security, metadata, zap));
+        let mechanism = own_metadata(&config).and_then(|metadata| make(config.security, metadata, zap));
         let (mechanism, state) = match mechanism {
             Ok(mechanism) => {
                 push_signature(&mut out, config.routing_id.len());

@@ -61,7 +61,7 @@ fn handshake_completes_whichever_way_its_bytes_are_cut() {
         let pairs = [(ours.sealer, theirs.opener), (theirs.sealer, ours.opener)];
         for (mut sealer, mut opener) in pairs {
             let mut bytes = Vec::new();
-            sealer.seal(true, false, b"body", &mut bytes);
+            sealer.seal(true, false, b"body", &mut bytes).expect("seals");
             let opened = opener.open(&mut bytes).unwrap();
             assert_eq!((opened.more, &bytes[opened.body]), (true, &b"body"[..]));
         }
@@ -209,7 +209,7 @@ fn the_wire_shows_neither_bodies_nor_metadata() {
         }
     }
     let Cipher { mut sealer, .. } = client.take_cipher().unwrap();
-    sealer.seal(false, false, b"the body", &mut wire);
+    sealer.seal(false, false, b"the body", &mut wire).expect("seals");
     let shows = |text: &[u8]| wire.windows(text.len()).any(|window| window == text);
     assert!(shows(b"CURVE") && shows(b"INITIATE") && shows(b"MESSAGE"));
     assert!(!shows(b"DEALER") && !shows(b"Socket-Type") && !shows(b"name") && !shows(b"body"));

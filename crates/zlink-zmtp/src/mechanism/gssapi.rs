@@ -29,6 +29,8 @@
 mod client;
 mod context;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fake;
 mod kerberos;
 mod message;
 mod server;

@@ -42,7 +42,7 @@ pub(super) enum Failure {
     Protocol,
     /// The peer sent a message longer than `ZMQ_MAXMSGSIZE`.
     TooLarge,
-    /// A frame of the peer's could not be opened.
+    /// A frame of the peer's could not be opened, or one of ours not be sealed.
     Cipher(CipherError),
     /// The peer was silent for too long.
     HeartbeatTimeout,
@@ -266,8 +266,9 @@ impl Connection {
                 Progress::Failed => {
                     // The token stays taken: nobody writes until the I/O thread has taken the connection
                     // down.
+                    let failure = write.unsealed().map_or(Failure::Lost, Failure::Cipher);
                     drop(write);
-                    self.fail(Failure::Lost);
+                    self.fail(failure);
                     return;
                 }
             };
@@ -329,8 +330,9 @@ impl Connection {
                 }
                 Progress::Budget => (self.out.pause(credit), WriteTurn::Again),
                 Progress::Failed => {
+                    let failure = write.unsealed().map_or(Failure::Lost, Failure::Cipher);
                     drop(write);
-                    self.fail(Failure::Lost);
+                    self.fail(failure);
                     return WriteTurn::Failed;
                 }
             };

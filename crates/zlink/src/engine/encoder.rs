@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 use zlink_pipe::{BY_REFERENCE, Entry};
-use zlink_zmtp::cipher::Sealer;
+use zlink_zmtp::cipher::{CipherError, Sealer};
 use zlink_zmtp::frame::{MAX_HEADER_LEN, decode_header, encode_header, header_len};
 use zlink_zmtp::zws::mask::Keys;
 use zlink_zmtp::{Peer, SocketType, command};
@@ -158,35 +158,43 @@ impl Encoder {
 
     /// Encodes `control`, which it empties, and as many of `entries` as a batch holds, at least one. Everything
     /// encoded before must be written: `entries` are those that follow it.
-    pub(super) fn refill(&mut self, control: &mut Vec<u8>, entries: &VecDeque<Entry>) {
+    ///
+    /// Fails if a frame cannot be sealed: then nothing more may be written. What goes out again is all of `entries`.
+    pub(super) fn refill(
+        &mut self,
+        control: &mut Vec<u8>,
+        entries: &VecDeque<Entry>,
+    ) -> Result<(), CipherError> {
         debug_assert!(self.is_written() && self.marks.is_empty());
         if self.bytes.len() < self.bytes.capacity() / 4 {
             self.bytes.shrink_to(2 * BATCH);
         }
         self.bytes.clear();
         (self.written, self.tail) = (0, 0);
-        self.encode_control(control);
+        self.encode_control(control)?;
         control.clear();
         for entry in entries {
             if self.bytes.len() >= BATCH || self.tail > 0 {
                 break;
             }
-            self.encode_entry(entry);
+            self.encode_entry(entry)?;
             self.encoded += 1;
         }
+        Ok(())
     }
 
     /// Encodes whole ZMTP/2 frames that come from no entry.
-    fn encode_control(&mut self, mut frames: &[u8]) {
+    fn encode_control(&mut self, mut frames: &[u8]) -> Result<(), CipherError> {
         while let Ok(Some(header)) = decode_header(frames, u64::MAX) {
             let (frame, rest) = frames.split_at(usize::from(header.header_len) + header.body_len as usize);
             let body = &frame[usize::from(header.header_len)..];
-            self.encode_frame(Outgoing { more: header.more(), command: header.is_command(), body });
+            self.encode_frame(Outgoing { more: header.more(), command: header.is_command(), body })?;
             frames = rest;
         }
+        Ok(())
     }
 
-    fn encode_entry(&mut self, entry: &Entry) {
+    fn encode_entry(&mut self, entry: &Entry) -> Result<(), CipherError> {
         let mut header = [0; MAX_HEADER];
         if let (Entry::Body { body, .. }, Some((more, _))) = (entry, entry.frames().next())
             && body.len() >= BY_REFERENCE
@@ -195,18 +203,20 @@ impl Encoder {
             self.bytes.extend_from_slice(&header[..n]);
             self.tail = body.len();
             let end = self.bytes.len() + self.tail;
-            return self.marks.push_back(Mark { end, source: entry.len(), last: true });
+            self.marks.push_back(Mark { end, source: entry.len(), last: true });
+            return Ok(());
         }
         let mut source = 0;
         for (more, body) in entry.frames() {
-            self.encode_frame(Outgoing { more, command: false, body });
+            self.encode_frame(Outgoing { more, command: false, body })?;
             source += header_len(body.len() as u64) + body.len();
             let last = source == entry.len();
             self.marks.push_back(Mark { end: self.bytes.len(), source, last });
         }
+        Ok(())
     }
 
-    fn encode_frame(&mut self, frame: Outgoing<'_>) {
+    fn encode_frame(&mut self, frame: Outgoing<'_>) -> Result<(), CipherError> {
         let whole = !frame.command && !frame.more && !self.within_message;
         if !frame.command {
             self.within_message = frame.more;
@@ -217,9 +227,12 @@ impl Encoder {
         }
     }
 
-    fn write_frame(&mut self, frame: Outgoing<'_>) {
+    fn write_frame(&mut self, frame: Outgoing<'_>) -> Result<(), CipherError> {
         let sealer = self.sealer.as_mut().filter(|_| !self.framing.is_own(frame));
-        let Some(sealer) = sealer else { return self.framing.write(frame, &mut self.keys, &mut self.bytes) };
+        let Some(sealer) = sealer else {
+            self.framing.write(frame, &mut self.keys, &mut self.bytes);
+            return Ok(());
+        };
         // What is inside is told inside. As with libzmq, it goes as a message, not as a command.
         if self.framing == Framing::V2
             && let Some(len) = sealer.sealed_len(frame.body.len())
@@ -230,9 +243,10 @@ impl Encoder {
             return sealer.seal(frame.more, frame.command, frame.body, &mut self.bytes);
         }
         let mut sealed = Vec::new();
-        sealer.seal(frame.more, frame.command, frame.body, &mut sealed);
+        sealer.seal(frame.more, frame.command, frame.body, &mut sealed)?;
         let message = Outgoing { more: false, command: false, body: &sealed };
         self.framing.write(message, &mut self.keys, &mut self.bytes);
+        Ok(())
     }
 
     /// Counts `n` more bytes as written. Returns how many entries that finishes.
@@ -274,7 +288,7 @@ mod tests {
         let wire = b"\x02\x00a\x03\x01bb\x04\x00ccc\x01\x00";
         for cut in 0..=wire.len() {
             let mut encoder = Encoder::new(Announcements::Messages, Framing::V1);
-            encoder.refill(&mut Vec::new(), &entries);
+            encoder.refill(&mut Vec::new(), &entries).expect("seals");
             assert_eq!(encoder.unwritten(), wire);
             let finished = (0..cut).map(|_| encoder.advance(1)).sum::<usize>();
             let expected = match cut {
@@ -307,7 +321,7 @@ mod tests {
                 }
                 let mut wire = Vec::new();
                 while !entries.is_empty() {
-                    encoder.refill(&mut Vec::new(), &entries);
+                    encoder.refill(&mut Vec::new(), &entries).expect("seals");
                     while !encoder.is_written() {
                         let left = [encoder.unwritten(), encoder.tail(&entries)].concat();
                         let n = step.min(left.len());
@@ -324,7 +338,7 @@ mod tests {
         // What is more than framed is copied.
         let mut masked = Encoder::new(Announcements::Messages, Framing::WebSocket { client: true });
         let entries = VecDeque::from([Entry::body(long.into(), false, zlink_pipe::Position::Whole)]);
-        masked.refill(&mut Vec::new(), &entries);
+        masked.refill(&mut Vec::new(), &entries).expect("seals");
         assert!(masked.tail(&entries).is_empty() && masked.unwritten().len() > 20_000);
     }
 
@@ -334,13 +348,13 @@ mod tests {
         let frames = b"\x00\x02\x01a".repeat(10_000);
         let entries = VecDeque::from([entry(&frames, 10_000), entry(b"\x00\x02\x00a", 1)]);
         let mut control = b"\x04\x05\x04PONG\x00\x01x".to_vec();
-        encoder.refill(&mut control, &entries);
+        encoder.refill(&mut control, &entries).expect("seals");
         assert!(control.is_empty());
         assert!(encoder.unwritten().starts_with(b"\x04\x05\x04PONG\x00\x01x\x04\x0b\x09SUBSCRIBEa"));
         let encoded = encoder.unwritten().len();
         assert_eq!(encoded, 10 + 10_000 * 13, "the second entry waits for its turn");
         assert_eq!(encoder.advance(encoded), 1);
-        encoder.refill(&mut control, &entries.into_iter().skip(1).collect());
+        encoder.refill(&mut control, &entries.into_iter().skip(1).collect()).expect("seals");
         assert_eq!(encoder.unwritten(), b"\x04\x08\x06CANCELa");
     }
 
@@ -354,7 +368,7 @@ mod tests {
         assert!(!encoder.is_as_is() && encoder.header(false, 1, &mut [0; MAX_HEADER]).is_none());
         let frames = b"\x01\x01a\x00\x02bb\x00\x03\x01to";
         let mut control = b"\x04\x05\x04PONG".to_vec();
-        encoder.refill(&mut control, &VecDeque::from([entry(frames, 2)]));
+        encoder.refill(&mut control, &VecDeque::from([entry(frames, 2)])).expect("seals");
         let wire = encoder.unwritten().to_vec();
 
         let (mut at, mut ends, mut opened) = (0, Vec::new(), Vec::new());
@@ -385,11 +399,27 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "gssapi")]
+    #[test]
+    fn what_cannot_be_sealed_ends_the_writing_and_goes_out_again() {
+        let [ours, _] = zlink_zmtp::gssapi::fake::ciphers(2);
+        let mut encoder = Encoder {
+            sealer: Some(Box::new(ours.sealer)),
+            ..Encoder::new(Announcements::Messages, Framing::V2)
+        };
+        let entries = VecDeque::from([entry(b"\x00\x01a", 1), entry(b"\x01\x01b\x00\x01c", 1)]);
+        let error = encoder.refill(&mut Vec::new(), &entries).expect_err("wraps two frames");
+        assert!(error.is_ours());
+        assert_eq!(encoder.source_written(), 0);
+    }
+
     #[test]
     fn parts_of_a_message_announce_nothing() {
         let mut encoder = Encoder::new(Announcements::Subscriptions, Framing::V2);
         let message = [&[FLAG_MORE, 2, 1, b'a'][..], &[FLAG_MORE, 2, 1, b'b'], &[0, 2, 1, b'c']].concat();
-        encoder.refill(&mut Vec::new(), &VecDeque::from([entry(&message, 1), entry(&[0, 2, 1, b'd'], 1)]));
+        encoder
+            .refill(&mut Vec::new(), &VecDeque::from([entry(&message, 1), entry(&[0, 2, 1, b'd'], 1)]))
+            .expect("seals");
         let mut expected = message;
         expected.extend_from_slice(b"\x04\x0b\x09SUBSCRIBEd");
         assert_eq!(encoder.unwritten(), expected);
@@ -399,7 +429,7 @@ mod tests {
     fn what_announces_nothing_stays_a_message() {
         let mut encoder = Encoder::new(Announcements::Subscriptions, Framing::V2);
         let frames = [&[FLAG_MORE, 1, 1][..], &[0, 2, 2, 1], &[0, 0]].concat();
-        encoder.refill(&mut Vec::new(), &VecDeque::from([entry(&frames, 2)]));
+        encoder.refill(&mut Vec::new(), &VecDeque::from([entry(&frames, 2)])).expect("seals");
         assert_eq!(encoder.unwritten(), frames);
     }
 }

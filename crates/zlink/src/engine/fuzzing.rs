@@ -106,7 +106,7 @@ pub fn encode_over_a_break(
     let mut first = Encoder::for_framing(framing);
     let mut sent = [Vec::new(), Vec::new()];
     while cut > 0 && !entries.is_empty() {
-        first.refill(&mut Vec::new(), &entries);
+        first.refill(&mut Vec::new(), &entries).expect("nothing is sealed");
         while cut > 0 && !first.unwritten().is_empty() {
             // In pieces, as the kernel may take it.
             let n = first.unwritten().len().min(cut).min(1 + cut / 2);
@@ -121,7 +121,7 @@ pub fn encode_over_a_break(
     }
     let mut second = Encoder::for_framing(framing);
     while !entries.is_empty() {
-        second.refill(&mut Vec::new(), &entries);
+        second.refill(&mut Vec::new(), &entries).expect("nothing is sealed");
         let n = second.unwritten().len();
         sent[1].extend_from_slice(second.unwritten());
         let finished = second.advance(n);

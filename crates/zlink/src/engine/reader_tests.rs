@@ -152,7 +152,7 @@ fn sealed(frames: &[(bool, bool, Vec<u8>)]) -> (Vec<u8>, ReadHalf) {
     let mut stream = Vec::new();
     for (more, command, body) in frames {
         let mut bytes = Vec::new();
-        ours.sealer.seal(*more, *command, body, &mut bytes);
+        ours.sealer.seal(*more, *command, body, &mut bytes).expect("seals");
         stream.extend(frame(0, &bytes));
     }
     (stream, half(Framing::V2, None).with_opener(Some(theirs.opener)))

@@ -365,7 +365,9 @@ impl Session {
             Some(Failure::Lost) => {}
             Some(Failure::Protocol) => self.port.counters.protocol_error(),
             Some(Failure::Cipher(error)) => {
-                self.port.counters.protocol_error();
+                if !error.is_ours() {
+                    self.port.counters.protocol_error();
+                }
                 let code = error.protocol_error_code() as u32;
                 self.port.monitor.emit(EventKind::HandshakeFailedProtocol, code, &self.ends);
             }

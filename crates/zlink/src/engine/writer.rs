@@ -7,6 +7,7 @@ use std::io::IoSlice;
 
 use rustix::io::Errno;
 use zlink_pipe::{Body, Buf, Entry, Position, Queue};
+use zlink_zmtp::cipher::CipherError;
 
 use super::encoder::Encoder;
 use super::framing::MAX_HEADER;
@@ -59,6 +60,8 @@ pub(super) struct WriteHalf {
     control_at: usize,
     /// Messages written and not yet credited.
     credit: usize,
+    /// Why nothing more can be sealed.
+    unsealed: Option<CipherError>,
     /// The connection is down: nothing may be written any more.
     dead: bool,
     pub(super) writes: u64,
@@ -77,6 +80,7 @@ impl WriteHalf {
             control: Vec::new(),
             control_at: 0,
             credit: 0,
+            unsealed: None,
             dead: false,
             writes: 0,
             bytes: 0,
@@ -85,6 +89,11 @@ impl WriteHalf {
 
     pub(super) fn is_dead(&self) -> bool {
         self.dead
+    }
+
+    /// What has broken the connection on our side, after [`Progress::Failed`]; none if the network did.
+    pub(super) fn unsealed(&self) -> Option<CipherError> {
+        self.unsealed
     }
 
     /// Adds a ZMTP/2 frame, to go out before the next entry. Once many wait for a peer that does not read, it
@@ -151,7 +160,9 @@ impl WriteHalf {
         if self.encoder.is_as_is() {
             self.offset = written;
         } else {
-            self.encoder.refill(&mut self.control, &self.batch);
+            if !self.refill() {
+                return Progress::Failed;
+            }
             self.advance_encoded(written);
         }
         progress
@@ -171,6 +182,9 @@ impl WriteHalf {
             let control = as_is && self.has_control() && (self.offset == 0 || self.control_at > 0);
             let done = if as_is { !control && self.batch.is_empty() } else { !self.encode() };
             if done {
+                if !as_is && self.unsealed.is_some() {
+                    return Progress::Failed;
+                }
                 if self.joined.capacity() > ONE_BUFFER {
                     self.joined = Vec::new();
                 }
@@ -215,13 +229,21 @@ impl WriteHalf {
         }
     }
 
-    /// Sees to it that something is encoded. Returns false if nothing is left to write.
+    /// Encodes as much as a batch holds. Returns false if that fails.
+    fn refill(&mut self) -> bool {
+        self.unsealed = self.encoder.refill(&mut self.control, &self.batch).err();
+        self.unsealed.is_none()
+    }
+
+    /// Sees to it that something is encoded. Returns false if nothing is left to write, or nothing can be.
     fn encode(&mut self) -> bool {
         while self.encoder.is_written() {
             if self.batch.is_empty() && !self.has_control() {
                 return false;
             }
-            self.encoder.refill(&mut self.control, &self.batch);
+            if !self.refill() {
+                return false;
+            }
             // Some entries leave no bytes.
             self.advance_encoded(0);
         }

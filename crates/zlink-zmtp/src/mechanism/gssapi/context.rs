@@ -13,8 +13,9 @@ pub(super) trait Context: Send {
     fn client(&mut self) -> Result<Vec<u8>, Status>;
     /// Encrypts and signs.
     fn wrap(&mut self, content: &[u8]) -> Result<Vec<u8>, Status>;
-    /// Undoes what the peer's [`Context::wrap`] has done, and hands what was in the token to `take`.
-    fn unwrap(&mut self, token: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Status>;
+    /// Undoes what the peer's [`Context::wrap`] has done, and hands what was in the token to `take`. Returns whether that
+    /// was encrypted: it may have been signed alone.
+    fn unwrap(&mut self, token: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<bool, Status>;
 }
 
 /// What a step has led to.

@@ -23,6 +23,9 @@ pub struct Status {
     pub minor: u32,
 }
 
+/// `GSS_S_FAILURE` of RFC 2744, for what no library has refused.
+pub(super) const FAILURE: Status = Status { major: 13 << 16, minor: 0 };
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         kerberos::describe(*self, f)
@@ -48,6 +51,8 @@ pub enum GssapiError {
     Token(Status),
     /// The peer's token does not unwrap: it was made in another context, is a repeat, or has changed on its way.
     Unwrap(Status),
+    /// The peer's token unwraps, but what is in it was not encrypted.
+    NotEncrypted,
     /// The context of the peer needs another token of ours, and ours has none to give; or the other way round.
     OutOfStep,
     /// Our own principal, or that of the service, cannot be used.
@@ -67,7 +72,7 @@ impl GssapiError {
             Self::Length { command: MechanismCommand::Message, .. } => MALFORMED_MESSAGE,
             Self::Length { command: MechanismCommand::Ready, .. } => MALFORMED_READY,
             Self::Length { .. } => MALFORMED_INITIATE,
-            Self::Token(_) | Self::Unwrap(_) => CRYPTOGRAPHIC,
+            Self::Token(_) | Self::Unwrap(_) | Self::NotEncrypted => CRYPTOGRAPHIC,
             Self::Principal(_) | Self::Ticket(_) | Self::Wrap(_) => UNSPECIFIED,
         }
     }
@@ -88,6 +93,7 @@ impl fmt::Display for GssapiError {
             Self::Length { command, len } => write!(f, "GSSAPI: {} of {len} bytes", command.as_str()),
             Self::Token(status) => write!(f, "GSSAPI: the peer's token is not accepted: {status}"),
             Self::Unwrap(status) => write!(f, "GSSAPI: MESSAGE cannot be unwrapped: {status}"),
+            Self::NotEncrypted => f.write_str("GSSAPI: MESSAGE is signed and not encrypted"),
             Self::OutOfStep => f.write_str("GSSAPI: the two contexts are out of step"),
             Self::Principal(status) => write!(f, "GSSAPI: no credentials: {status}"),
             Self::Ticket(status) => write!(f, "GSSAPI: no ticket for the service: {status}"),

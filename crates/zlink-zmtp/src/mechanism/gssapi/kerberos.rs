@@ -9,7 +9,7 @@ use libgssapi::name::Name;
 use libgssapi::oid::{GSS_NT_HOSTBASED_SERVICE, GSS_NT_KRB5_PRINCIPAL, GSS_NT_USER_NAME};
 
 use super::context::{Context, Progress};
-use super::error::Status;
+use super::error::{FAILURE, Status};
 use super::{ClientConfig, NameType, Principal, ServerConfig};
 
 impl From<Error> for Status {
@@ -86,11 +86,58 @@ impl<C: Begin> Context for Kerberos<C> {
     }
 
     fn wrap(&mut self, content: &[u8]) -> Result<Vec<u8>, Status> {
-        Ok(self.0.wrap(true, content)?.to_vec())
+        let token = self.0.wrap(true, content)?.to_vec();
+        if is_encrypted(&token) { Ok(token) } else { Err(FAILURE) }
     }
 
-    fn unwrap(&mut self, token: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Status> {
+    fn unwrap(&mut self, token: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<bool, Status> {
         take(&self.0.unwrap(token)?);
-        Ok(())
+        Ok(is_encrypted(token))
+    }
+}
+
+/// Whether a token that wraps says so of itself. Its header is under the signature, and the library tells what stands
+/// there, but the crate does not pass it on.
+///
+/// Sources: RFC 4121, 4.2.2 and 4.2.6.2; for older kinds of keys RFC 1964, 1.2.2 and RFC 4757, 7.3.
+fn is_encrypted(token: &[u8]) -> bool {
+    const SEALED: u8 = 2;
+    match token {
+        [5, 4, flags, ..] => flags & SEALED != 0,
+        _ => {
+            matches!(behind_mechanism(token), Some([2, 1, _, _, cipher @ ..]) if !cipher.starts_with(&[0xff, 0xff]))
+        }
+    }
+}
+
+/// What follows the mechanism in a token. Source: RFC 2743, 3.1.
+fn behind_mechanism(token: &[u8]) -> Option<&[u8]> {
+    let (&len, rest) = token.strip_prefix(&[0x60])?.split_first()?;
+    let more_of_len = if len < 0x80 { 0 } else { usize::from(len & 0x7f) };
+    let (&len, rest) = rest.get(more_of_len..)?.strip_prefix(&[6])?.split_first()?;
+    rest.get(usize::from(len)..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_encrypted;
+
+    #[test]
+    fn a_token_says_whether_it_is_encrypted() {
+        for flags in 0..8 {
+            assert_eq!(is_encrypted(&[5, 4, flags, 0xff]), flags & 2 != 0);
+        }
+        let older = |len: &[u8], cipher: [u8; 2]| {
+            [&[0x60], len, b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x02\x01\x11\0", &cipher[..]]
+                .concat()
+        };
+        for len in [&b"\x20"[..], b"\x81\x90", b"\x82\x01\x20"] {
+            assert!(is_encrypted(&older(len, [0x10, 0])));
+            assert!(!is_encrypted(&older(len, [0xff, 0xff])));
+            let token = older(len, [0x10, 0]);
+            for cut in 0..token.len() - 4 {
+                assert!(!is_encrypted(&token[..cut]), "{cut} bytes");
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@
 //! Flag bit 0 is MORE; bit 1 marks a command (PING, SUBSCRIBE and so on).
 
 use super::context::Shared;
-use super::error::{GssapiError, Status};
+use super::error::{FAILURE, GssapiError};
 use crate::curve::Opened;
 use crate::handshake::MechanismCommand;
 
@@ -17,9 +17,6 @@ const LENGTH: usize = 4;
 const TOKEN_AT: usize = NAME.len() + LENGTH;
 const MORE: u8 = 1;
 const COMMAND: u8 = 2;
-
-/// `GSS_S_FAILURE` of RFC 2744, for what no library was asked about.
-const FAILURE: Status = Status { major: 13 << 16, minor: 0 };
 
 /// The token that is all of `data`, behind its length. `None`: the two lengths disagree.
 pub(super) fn token(data: &[u8]) -> Option<&[u8]> {
@@ -39,28 +36,19 @@ pub(super) fn push_token(token: &[u8], out: &mut Vec<u8>) -> Option<()> {
 #[derive(Debug)]
 pub struct Sealer {
     context: Shared,
-    failed: bool,
 }
 
 impl Sealer {
     pub(super) fn new(context: Shared) -> Self {
-        Self { context, failed: false }
+        Self { context }
     }
 
     /// Appends the MESSAGE that holds a frame, without a frame header of its own.
     ///
-    /// What cannot be wrapped, and everything after it, goes as a MESSAGE without a token, which no peer accepts: the
-    /// connection ends there, and nothing is told in the clear.
-    pub fn seal(&mut self, more: bool, command: bool, body: &[u8], out: &mut Vec<u8>) {
-        if self.failed || self.try_seal(more, command, body, out).is_err() {
-            self.failed = true;
-            out.extend_from_slice(NAME);
-            out.extend_from_slice(&[0; LENGTH]);
-        }
-    }
-
-    /// As [`Sealer::seal`], but appends nothing where it fails.
-    pub(super) fn try_seal(
+    /// # Errors
+    ///
+    /// [`GssapiError::Wrap`]. Nothing is appended; the connection must end.
+    pub fn seal(
         &mut self,
         more: bool,
         command: bool,
@@ -114,7 +102,10 @@ impl Opener {
             place.copy_from_slice(body);
             unwrapped = Some((flags, body.len()));
         };
-        self.context.lock().unwrap(&token, &mut take).map_err(GssapiError::Unwrap)?;
+        let encrypted = self.context.lock().unwrap(&token, &mut take).map_err(GssapiError::Unwrap)?;
+        if !encrypted {
+            return Err(GssapiError::NotEncrypted);
+        }
         let (flags, body) = unwrapped.ok_or(malformed)?;
         let start = head.len();
         Ok(Opened { more: flags & MORE != 0, command: flags & COMMAND != 0, body: start..start + body })

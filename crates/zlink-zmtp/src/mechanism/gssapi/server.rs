@@ -125,7 +125,7 @@ pub(super) fn push_ready(
     let mut message = Vec::new();
     let ready = command::body(b"READY", metadata);
     // Not marked as a command within: libzmq does not either.
-    Sealer::new(context.clone()).try_seal(false, false, &ready, &mut message)?;
+    Sealer::new(context.clone()).seal(false, false, &ready, &mut message)?;
     command::encode_body(out, &message);
     Ok(())
 }

@@ -1,87 +1,23 @@
 //! The state machine over a context that needs no realm.
 
-use super::context::{Context, Progress};
+use super::context::Context;
+use super::fake::{Fake, REFUSED};
 use super::*;
-use crate::cipher::{self, Cipher, CipherError};
+use crate::cipher::{self, CipherError};
 use crate::command;
 use crate::frame::decode_header;
 use crate::handshake::FailureKind;
 use crate::mechanism::Step;
 use crate::zap::Zap;
 
-const REFUSED: Status = Status { major: 9 << 16, minor: 0 };
 const METADATA: [&[u8]; 2] = [b"\x0bSocket-Type\0\0\0\x04PAIR", b"\x0bSocket-Type\0\0\0\x04PULL"];
 
-/// Tokens count the steps of their side; what is wrapped gets a number, a sum, and every bit turned.
-struct Fake {
-    /// Tokens that this side has still to take.
-    wants: u8,
-    /// Tokens that this side has still to give.
-    gives: u8,
-    sent: u8,
-    taken: u8,
-    fails_to_wrap: bool,
-}
-
-impl Fake {
-    fn client(rounds: u8) -> Box<dyn Context> {
-        Box::new(Fake { wants: rounds, gives: rounds, sent: 0, taken: 0, fails_to_wrap: false })
-    }
-
-    fn server(rounds: u8) -> Box<dyn Context> {
-        Self::client(rounds)
-    }
-}
-
-impl Context for Fake {
-    fn step(&mut self, token: Option<&[u8]>) -> Result<Progress, Status> {
-        match token {
-            None => {}
-            Some([b'T', n]) if *n == self.wants => self.wants -= 1,
-            Some(_) => return Err(REFUSED),
-        }
-        let mut token = Vec::new();
-        if self.gives > 0 {
-            token = vec![b'T', self.gives];
-            self.gives -= 1;
-        }
-        Ok(Progress { token, complete: self.wants == 0 })
-    }
-
-    fn client(&mut self) -> Result<Vec<u8>, Status> {
-        Ok(b"somebody@REALM".to_vec())
-    }
-
-    fn wrap(&mut self, content: &[u8]) -> Result<Vec<u8>, Status> {
-        if self.fails_to_wrap {
-            return Err(REFUSED);
-        }
-        let sum = content.iter().fold(self.sent, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte));
-        let mut token = vec![self.sent, sum];
-        token.extend(content.iter().map(|byte| !byte));
-        self.sent += 1;
-        Ok(token)
-    }
-
-    fn unwrap(&mut self, token: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Status> {
-        let [number, sum, wrapped @ ..] = token else { return Err(REFUSED) };
-        let content: Vec<u8> = wrapped.iter().map(|byte| !byte).collect();
-        let wanted = content.iter().fold(*number, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte));
-        if *number != self.taken || *sum != wanted {
-            return Err(REFUSED);
-        }
-        self.taken += 1;
-        take(&content);
-        Ok(())
-    }
-}
-
 fn client(rounds: u8, plaintext: bool) -> Client {
-    Client::with_context(Fake::client(rounds), plaintext, METADATA[0].to_vec()).expect("begins")
+    Client::with_context(Box::new(Fake::new(rounds)), plaintext, METADATA[0].to_vec()).expect("begins")
 }
 
 fn server(rounds: u8, plaintext: bool, zap: Zap) -> Server {
-    Server::with_context(Fake::server(rounds), plaintext, METADATA[1].to_vec(), zap)
+    Server::with_context(Box::new(Fake::new(rounds)), plaintext, METADATA[1].to_vec(), zap)
 }
 
 /// The bodies of command frames, which are all there is in `out`.
@@ -153,6 +89,7 @@ fn a_handshake_ends_with_the_metadata_and_a_cipher() {
                 [client, _] if from == 0 => client.sealer.seal(more, command, body, &mut bytes),
                 [_, server] => server.sealer.seal(more, command, body, &mut bytes),
             }
+            .expect("wraps");
             assert!(bytes.starts_with(b"\x07MESSAGE\0\0\0"));
             let to = if to == 0 { &mut client } else { &mut server };
             let opened = to.opener.open(&mut bytes).expect("ours");
@@ -252,7 +189,7 @@ fn a_message_that_is_not_what_was_wrapped_does_not_open() {
         theirs.opener.open(&mut bytes)
     };
     let mut whole = Vec::new();
-    cipher().0.sealer.seal(false, false, b"body", &mut whole);
+    cipher().0.sealer.seal(false, false, b"body", &mut whole).expect("wraps");
     assert!(open(whole.clone()).is_ok());
     for bytes in misshapen(&whole) {
         let error = open(bytes.clone()).expect_err("misshapen");
@@ -270,23 +207,23 @@ fn a_message_that_is_not_what_was_wrapped_does_not_open() {
     // Twice the same, and nothing at all in the token.
     let (mut ours, mut theirs) = cipher();
     let mut bytes = Vec::new();
-    ours.sealer.seal(false, false, b"body", &mut bytes);
+    ours.sealer.seal(false, false, b"body", &mut bytes).expect("wraps");
     theirs.opener.open(&mut bytes.clone()).expect("ours");
     let error = theirs.opener.open(&mut bytes).expect_err("a repeat");
     assert_eq!(error, CipherError::Gssapi(GssapiError::Unwrap(REFUSED)));
     assert_eq!(error.protocol_error_code(), 0x1100_0001);
     let number = 2;
-    open([&b"\x07MESSAGE\0\0\0\x02"[..], &[number, number]].concat()).expect_err("no flags");
+    open([&b"\x07MESSAGE\0\0\0\x03"[..], &[1, number, number]].concat()).expect_err("no flags");
     assert_eq!(open(b"\x05READY".to_vec()), Err(CipherError::Gssapi(GssapiError::NotAMessage)));
 }
 
 #[test]
 fn a_token_without_flags_is_an_error_however_well_wrapped() {
-    let mut context = Fake::client(1);
+    let mut context = Fake::new(1);
     let token = context.wrap(b"").expect("wraps");
     let mut message = b"\x07MESSAGE".to_vec();
     message::push_token(&token, &mut message).expect("short");
-    let mut opener = Opener::new(context::Shared::new(Fake::server(1)));
+    let mut opener = Opener::new(Fake::new(1).shared());
     let len = message.len();
     let error = opener.open(&mut message).expect_err("no flags");
     assert_eq!(error, GssapiError::Length { command: MechanismCommand::Message, len });
@@ -294,16 +231,39 @@ fn a_token_without_flags_is_an_error_however_well_wrapped() {
 
 #[test]
 fn what_cannot_be_wrapped_is_not_told_in_the_clear() {
-    let broken = Fake { wants: 0, gives: 0, sent: 0, taken: 0, fails_to_wrap: true };
-    let mut sealer = Sealer::new(context::Shared::new(Box::new(broken)));
-    for _ in 0..2 {
-        let mut bytes = Vec::new();
-        sealer.seal(true, false, b"secret", &mut bytes);
-        assert_eq!(bytes, b"\x07MESSAGE\0\0\0\0");
-        let (_, server) = complete(false);
-        let Some(Cipher { mut opener, .. }) = server.into_cipher() else { panic!("wraps") };
-        opener.open(&mut bytes).expect_err("no token");
-    }
+    let [mut ours, _] = fake::ciphers(1);
+    let mut bytes = Vec::new();
+    ours.sealer.seal(false, false, b"first", &mut bytes).expect("wraps");
+    let before = bytes.clone();
+    let error = ours.sealer.seal(true, false, b"secret", &mut bytes).expect_err("wraps no more");
+    assert_eq!(error, CipherError::Gssapi(GssapiError::Wrap(REFUSED)));
+    assert!(error.is_ours() && bytes == before);
+    // Nor in the handshake.
+    let mut server = Server::with_context(
+        Box::new(Fake { wraps: 0, ..Fake::new(1) }),
+        false,
+        METADATA[1].to_vec(),
+        Zap::Never,
+    );
+    server.process(b"\x08INITIATE\0\0\0\x02T\x01", &mut Vec::new()).expect("in order");
+    let mut out = Vec::new();
+    let error = server.process(b"", &mut out).expect_err("wraps nothing");
+    assert_eq!((error.kind(), out.len()), (FailureKind::Configuration, 0));
+}
+
+#[test]
+fn what_is_signed_alone_is_refused() {
+    let signing = || Fake { encrypts: false, ..Fake::new(1) };
+    let mut bytes = Vec::new();
+    Sealer::new(signing().shared()).seal(false, false, b"body", &mut bytes).expect("wraps");
+    let error = Opener::new(Fake::new(1).shared()).open(&mut bytes).expect_err("signed alone");
+    assert_eq!((error, error.protocol_error_code()), (GssapiError::NotEncrypted, 0x1100_0001));
+    // READY too, of a server that signs.
+    let (mut client, ..) = established(false, Zap::Never);
+    let mut out = Vec::new();
+    server::push_ready(&signing().shared(), false, METADATA[1], &mut out).expect("wraps");
+    assert_eq!(client.process(&one(&mut out), &mut out), Err(GssapiError::NotEncrypted.into()));
+    assert!(out.is_empty() && client.into_cipher().is_none());
 }
 
 #[test]
@@ -358,13 +318,12 @@ fn a_refusal_is_told_until_the_handshake_is_complete() {
 
 #[test]
 fn a_context_that_does_not_answer_for_the_server_is_not_begun() {
-    let silent = Fake { wants: 0, gives: 0, sent: 0, taken: 0, fails_to_wrap: false };
-    let error = Client::with_context(Box::new(silent), false, Vec::new()).expect_err("not mutual");
+    let error = Client::with_context(Box::new(Fake::new(0)), false, Vec::new()).expect_err("not mutual");
     assert_eq!(error, GssapiError::OutOfStep);
 }
 
 #[test]
 fn a_cipher_tells_no_length_beforehand() {
-    let sealer = cipher::Sealer::Gssapi(Sealer::new(context::Shared::new(Fake::client(1))));
+    let sealer = cipher::Sealer::Gssapi(Sealer::new(Fake::new(1).shared()));
     assert_eq!(sealer.sealed_len(1), None);
 }
