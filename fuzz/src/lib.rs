@@ -7,6 +7,8 @@ mod curve;
 mod datagrams;
 mod encoder;
 mod endpoints;
+#[cfg(feature = "gssapi")]
+mod gssapi;
 mod input;
 mod memory;
 mod options;
@@ -25,6 +27,8 @@ pub use curve::{curve_handshake, curve_messages};
 pub use datagrams::datagrams;
 pub use encoder::encoder;
 pub use endpoints::endpoints;
+#[cfg(feature = "gssapi")]
+pub use gssapi::{gssapi_handshake, gssapi_messages};
 pub use options::options;
 pub use queue_ops::queue_ops;
 pub use raw_stream::raw_stream;
@@ -49,6 +53,10 @@ pub const TARGETS: &[Target] = &[
     ("frames", frames),
     ("curve_handshake", curve_handshake),
     ("curve_messages", curve_messages),
+    #[cfg(feature = "gssapi")]
+    ("gssapi_handshake", gssapi_handshake),
+    #[cfg(feature = "gssapi")]
+    ("gssapi_messages", gssapi_messages),
     ("endpoints", endpoints),
     ("datagrams", datagrams),
     ("read_half", read_half),

@@ -61,7 +61,8 @@ fn replay(name: &str, runs: usize, target: fn(&[u8])) {
 }
 
 macro_rules! replay {
-    ($($target:ident: $runs:literal)*) => { $(
+    ($($(#[$condition:meta])? $target:ident: $runs:literal)*) => { $(
+        $(#[$condition])?
         #[test]
         fn $target() {
             replay(stringify!($target), $runs, zlink_fuzz::$target);
@@ -77,6 +78,8 @@ replay! {
     frames: 20000
     curve_handshake: 1000
     curve_messages: 1000
+    #[cfg(feature = "gssapi")] gssapi_handshake: 5000
+    #[cfg(feature = "gssapi")] gssapi_messages: 2000
     endpoints: 20000
     datagrams: 2000
     read_half: 2000
