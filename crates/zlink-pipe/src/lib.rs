@@ -10,19 +10,24 @@
 
 #![deny(missing_docs)]
 
+pub mod asymmetric;
+mod biased_mutex;
 mod buf;
 mod cursor;
 mod entry;
 mod message;
 mod queue;
+mod short_mutex;
 mod staging;
 mod sync;
 
+pub use biased_mutex::{BiasedGuard, BiasedMutex};
 pub use buf::{Buf, BufMut};
 pub use cursor::Cursor;
 pub use entry::{Chunk, Entry, Frames, Position};
 pub use message::{GroupError, MAX_GROUP_LEN, Message, Properties, group_name};
 pub use queue::{Credit, Holder, Pushed, Queue, QueueConfig, Release, Taken, Watch, Writer};
+pub use short_mutex::{ShortGuard, ShortMutex};
 pub use staging::{Body, Staging};
 
 /// Bodies of at least this many bytes travel by reference instead of being copied into a chunk.

@@ -23,8 +23,8 @@ use std::collections::VecDeque;
 use crate::CHUNK_SIZE;
 use crate::buf::Buf;
 use crate::entry::Entry;
+use crate::short_mutex::ShortMutex;
 use crate::staging::{Body, Staging};
-use crate::sync::{Mutex, lock};
 use state::State;
 pub use token::{Holder, Release, Watch, Writer};
 
@@ -94,13 +94,13 @@ pub enum Pushed {
 
 /// One direction of a pipe. See the module's drawing for the states of its writer token.
 pub struct Queue {
-    state: Mutex<State>,
+    state: ShortMutex<State>,
 }
 
 impl Queue {
     /// An empty queue without a connection.
     pub fn new(config: QueueConfig) -> Self {
-        Queue { state: Mutex::new(State::new(config)) }
+        Queue { state: ShortMutex::new(State::new(config)) }
     }
 
     // --- producer ---
@@ -108,7 +108,7 @@ impl Queue {
     /// Pushes a message of one part. On `Full` and `FlushFirst` the body is untouched.
     #[inline]
     pub fn push_one(&self, body: &mut Body<'_>) -> Pushed {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if let Some(refused) = state.admit() {
             return refused;
         }
@@ -126,7 +126,7 @@ impl Queue {
     /// [`check_room`](Self::check_room) before the first part that there is room: the high-water mark never
     /// cuts a message. On `Bypass` the message stays in `staging`.
     pub fn push_staged(&self, staging: &mut Staging) -> Pushed {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if state.config.conflate {
             state.discard();
         }
@@ -140,13 +140,13 @@ impl Queue {
     /// Whether a message would be admitted now: `None`, or the answer a push would get (`Full`, or
     /// `FlushFirst` with the writer token).
     pub fn check_room(&self) -> Option<Pushed> {
-        lock(&self.state).admit()
+        self.state.lock().admit()
     }
 
     /// Lets the room that was withheld by [`Credit::OnDemand`] count. Returns whether there was any, and there is room
     /// now.
     pub fn collect_credit(&self) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let withheld = state.withholds();
         state.collect();
         let room = withheld && !state.is_full();
@@ -156,12 +156,12 @@ impl Queue {
 
     /// Whether there is room that the producer has to [ask](Self::collect_credit) for.
     pub fn withholds_credit(&self) -> bool {
-        lock(&self.state).withholds()
+        self.state.lock().withholds()
     }
 
     /// Whether a message would be admitted now, with all room counted. Notes that the producer waits if not.
     pub fn has_room(&self) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.collect();
         let full = state.is_full();
         state.producer_blocked |= full;
@@ -170,7 +170,7 @@ impl Queue {
 
     /// Whether the producer should gather instead of bypassing, from now until a watch finds a gap.
     pub fn set_streaming(&self, streaming: bool) {
-        lock(&self.state).streaming = streaming;
+        self.state.lock().streaming = streaming;
     }
 
     /// Whether the writer token that the producer was given is still good. It is not if the connection went
@@ -179,14 +179,14 @@ impl Queue {
     ///
     /// The producer asks once, before it writes, under the lock under which connections are taken down.
     pub fn confirm(&self) -> bool {
-        std::mem::take(&mut lock(&self.state).granted)
+        std::mem::take(&mut self.state.lock().granted)
     }
 
     /// Queues a message that was counted by a `Bypass` but could not be written, because the connection went
     /// down in between. Returns whether the consumer must be woken: there may be another connection.
     #[must_use]
     pub fn push_bypassed(&self, entries: impl Iterator<Item = Entry>) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let before = state.in_flight;
         for entry in entries {
             state.append_entry(entry);
@@ -199,7 +199,7 @@ impl Queue {
     ///
     /// The high-water mark is the caller's business: see [`room`](Self::room).
     pub fn push_entries(&self, entries: &mut VecDeque<Entry>) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         for mut entry in entries.drain(..) {
             if state.config.conflate {
                 state.discard();
@@ -217,7 +217,7 @@ impl Queue {
     /// Messages that may still be added before the high-water mark; `usize::MAX` without one. At 0 the
     /// producer is noted as waiting, and a later credit reports `unblocked`.
     pub fn room(&self) -> usize {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if state.config.hwm == 0 || state.config.conflate {
             return usize::MAX;
         }
@@ -228,7 +228,7 @@ impl Queue {
 
     /// Tells the consumer that nothing more will come. Returns whether it must be woken.
     pub fn end(&self) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.ended = true;
         !std::mem::replace(&mut state.told, true)
     }
@@ -239,7 +239,7 @@ impl Queue {
     /// returns credit for `credit` messages. If there was nothing, the next push asks for a wake-up.
     pub fn take(&self, out: &mut VecDeque<Entry>, spent: &mut Vec<Buf>, credit: usize) -> Taken {
         debug_assert!(out.is_empty());
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.recycle(spent);
         let unblocked = state.credit(credit);
         state.seal();
@@ -255,18 +255,18 @@ impl Queue {
 
     /// Whether the producer ended the queue.
     pub fn is_ended(&self) -> bool {
-        lock(&self.state).ended
+        self.state.lock().ended
     }
 
     /// Returns credit for `messages` messages that were read. Returns whether the producer waits for room
     /// and there is enough now.
     pub fn credit(&self, messages: usize) -> bool {
-        lock(&self.state).credit(messages)
+        self.state.lock().credit(messages)
     }
 
     /// Drops everything that has gathered. Returns whether the producer waits for room and there is some.
     pub fn clear(&self) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.discard();
         (state.held, state.phase) = (0, 0);
         state.credit(0)
@@ -274,30 +274,30 @@ impl Queue {
 
     /// Whether as much has gathered as a batch is to hold.
     pub fn is_batch_complete(&self) -> bool {
-        lock(&self.state).is_batch_complete()
+        self.state.lock().is_batch_complete()
     }
 
     /// Messages in the queue or being written.
     pub fn in_flight(&self) -> usize {
-        lock(&self.state).in_flight
+        self.state.lock().in_flight
     }
 
     /// Messages in the queue or being written, and those that have left since the last whole batch of half the mark:
     /// what a producer that is told of room in batches takes to be under way.
     pub fn unacknowledged(&self) -> usize {
-        let state = lock(&self.state);
+        let state = self.state.lock();
         let left = if state.config.credit == Credit::AtOnce { 0 } else { state.phase };
         state.in_flight + left
     }
 
     /// Whether everything pushed has been taken.
     pub fn is_empty(&self) -> bool {
-        lock(&self.state).is_empty()
+        self.state.lock().is_empty()
     }
 
     /// Changes the high-water mark. Returns whether the producer waits for room and there is some now.
     pub fn set_hwm(&self, hwm: usize) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.config.hwm = hwm;
         if state.phase >= state.batch() {
             (state.phase, state.held) = (0, 0);

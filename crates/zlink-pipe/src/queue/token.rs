@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use super::Queue;
 use crate::buf::Buf;
 use crate::entry::Entry;
-use crate::sync::lock;
 
 /// A watched producer that gathers at least this part of a batch between two looks is left to go on.
 const WORTH_WAITING: usize = 4;
@@ -62,7 +61,7 @@ pub enum Watch {
 impl Queue {
     /// Gives the queue a connection; the caller holds the writer token.
     pub fn attach(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         debug_assert_eq!(state.writer, Writer::Detached);
         state.writer = Writer::Busy;
         state.told = true;
@@ -70,7 +69,7 @@ impl Queue {
 
     /// Takes the writer token if nobody holds it.
     pub fn acquire(&self) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let free = matches!(state.writer, Writer::Idle | Writer::Blocked);
         if free {
             state.take_token();
@@ -80,7 +79,7 @@ impl Queue {
 
     /// Takes the writer token if nobody holds it and the connection takes bytes, as far as is known.
     pub fn acquire_idle(&self) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let free = state.writer == Writer::Idle;
         if free {
             state.take_token();
@@ -90,7 +89,7 @@ impl Queue {
 
     /// Takes the writer token for the producer if something has gathered that it may write.
     pub fn acquire_to_flush(&self) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let take = state.config.direct && state.writer == Writer::Idle && !state.is_empty();
         if take {
             state.grant_to_flush();
@@ -101,7 +100,7 @@ impl Queue {
     /// Takes the writer token if nobody holds it and something has gathered, or its last holder
     /// [paused](Self::pause).
     pub fn acquire_gathered(&self) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let take = state.writer == Writer::Idle && (state.paused || !state.is_empty());
         if take {
             state.writer = Writer::Busy;
@@ -114,12 +113,12 @@ impl Queue {
 
     /// The token's state.
     pub fn writer(&self) -> Writer {
-        lock(&self.state).writer
+        self.state.lock().writer
     }
 
     /// Appends everything that has gathered to `out`. The caller holds the writer token.
     pub fn take_for_write(&self, out: &mut VecDeque<Entry>, spent: &mut Vec<Buf>) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.recycle(spent);
         state.seal();
         if out.is_empty() {
@@ -134,7 +133,7 @@ impl Queue {
     /// Returns credit for `credit` written messages and the writer token, unless more has gathered. An I/O
     /// thread also keeps the token while a stream is on, to begin or go on with a watch.
     pub fn release(&self, by: Holder, credit: usize) -> Release {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let unblocked = state.credit(credit);
         let more = !state.is_empty();
         let streaming = state.streaming && state.config.direct;
@@ -151,7 +150,7 @@ impl Queue {
     /// Gives the writer token back although more may have gathered or is still in hand; the caller sees to it
     /// that somebody comes back by [`acquire_gathered`](Self::acquire_gathered).
     pub fn pause(&self, credit: usize) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.writer = Writer::Idle;
         state.paused = true;
         state.told = true;
@@ -160,14 +159,14 @@ impl Queue {
 
     /// Gives the writer token back and leaves what has gathered to gather on; the caller comes back by itself.
     pub fn leave_gathering(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.writer = Writer::Idle;
         state.told = true;
     }
 
     /// Gives the writer token back until the connection takes bytes again.
     pub fn block(&self, credit: usize) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.writer = Writer::Blocked;
         state.slow = true;
         state.told = true;
@@ -177,7 +176,7 @@ impl Queue {
     /// The connection is gone: returns credit for what was fully written and puts the rest back in front.
     /// The caller holds the writer token.
     pub fn detach(&self, credit: usize, unwritten: &mut VecDeque<Entry>) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.writer = Writer::Detached;
         state.slow = false;
         state.granted = false;
@@ -196,7 +195,7 @@ impl Queue {
     /// time with [`watch`](Self::watch). Gives the writer token back. Returns whether the producer waits
     /// for room and there is some.
     pub fn start_watch(&self, credit: usize) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.watched = true;
         state.told = true;
         state.flushes_seen = state.flushes;
@@ -207,7 +206,7 @@ impl Queue {
 
     /// Looks at a watched stream.
     pub fn watch(&self) -> Watch {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         // A producer that will soon have gathered a whole batch is left to write it.
         let grown = state.bytes.saturating_sub(state.bytes_seen) >= state.config.batch_bytes / WORTH_WAITING;
         let moved = state.flushes != state.flushes_seen || grown;

@@ -60,4 +60,5 @@ impl<T> Mailbox<T> {
 }
 
 mod connection;
+mod locks;
 mod socket;
