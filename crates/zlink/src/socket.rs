@@ -7,11 +7,11 @@ mod options;
 #[cfg(feature = "wss")]
 mod tls;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use zlink_pipe::{Body, Message};
+use zlink_pipe::{BiasedGuard, BiasedMutex, Body, Message};
 use zlink_zmtp::SocketType;
 
 use crate::attach::Attachment;
@@ -42,7 +42,7 @@ pub(crate) enum Wait {
 ///
 /// Source: `zmq_socket`(3).
 pub struct Socket {
-    core: Mutex<Core>,
+    core: BiasedMutex<Core>,
     inbox: Arc<Inbox>,
     socket_type: SocketType,
     counters: Arc<Counters>,
@@ -105,7 +105,7 @@ impl Socket {
             _ => usize::MAX,
         };
         Ok(Socket {
-            core: Mutex::new(core),
+            core: BiasedMutex::new(core),
             inbox,
             socket_type,
             counters,
@@ -130,28 +130,34 @@ impl Socket {
         &self.monitor
     }
 
-    fn lock(&self) -> MutexGuard<'_, Core> {
+    #[inline(always)]
+    fn lock(&self) -> BiasedGuard<'_, Core> {
         // A panic under the lock would be a defect of ours; the socket's invariants are per call, so that
         // going on harms nobody else.
-        self.core.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.core.lock()
     }
 
     /// Locks the socket for a call: it must be open and its context not ending; news is taken in.
     #[inline(always)]
-    fn enter(&self) -> Result<MutexGuard<'_, Core>> {
+    fn enter(&self) -> Result<BiasedGuard<'_, Core>> {
         let mut core = self.lock();
-        if core.closed {
-            return Err(Error::Closed);
-        }
-        if self.inbox.has_news() {
-            self.take_news(&mut core)?;
-        }
+        self.look_around(&mut core)?;
         Ok(core)
+    }
+
+    /// What [`enter`](Self::enter) does once it has the lock. Apart, for the calls that come with every message: a guard
+    /// that is moved in and out of a `Result` passes through memory.
+    #[inline(always)]
+    fn look_around(&self, core: &mut Core) -> Result<()> {
+        if core.closed || self.inbox.has_news() {
+            return self.take_news(core);
+        }
+        Ok(())
     }
 
     /// As [`enter`](Self::enter), for a call that tells nothing of the socket's readiness: who polls the
     /// descriptor has still to learn of the news that was taken in here.
-    fn enter_aside(&self) -> Result<MutexGuard<'_, Core>> {
+    fn enter_aside(&self) -> Result<BiasedGuard<'_, Core>> {
         let mut core = self.lock();
         if core.closed {
             return Err(Error::Closed);
@@ -188,7 +194,8 @@ impl Socket {
         if body.as_slice().len() > self.longest.load(Ordering::Relaxed) {
             return Err(Error::MessageTooLong);
         }
-        let mut core = self.enter()?;
+        let mut core = self.lock();
+        self.look_around(&mut core)?;
         if core.look_before_sending(&self.inbox) && self.inbox.has_news() {
             // The I/O thread came first.
             self.take_news(&mut core)?;
@@ -204,7 +211,7 @@ impl Socket {
                 Err(refusal) => {
                     core.close_refused(&self.inbox);
                     if let Refusal::Failed(error) = refusal {
-                        return Err(error);
+                        return Err(*error);
                     }
                 }
             }
@@ -232,7 +239,8 @@ impl Socket {
 
     /// Receives one part. Returns whether another follows.
     pub(crate) fn receive_into(&self, sink: &mut Sink<'_>, wait: Wait) -> Result<bool> {
-        let mut core = self.enter()?;
+        let mut core = self.lock();
+        self.look_around(&mut core)?;
         let mut deadline = None;
         loop {
             let Core { pattern, pipes, .. } = &mut *core;
@@ -246,7 +254,7 @@ impl Socket {
                 Err(refusal) => {
                     core.close_refused(&self.inbox);
                     if let Refusal::Failed(error) = refusal {
-                        return Err(error);
+                        return Err(*error);
                     }
                 }
             }

@@ -168,7 +168,9 @@ mod tests {
     fn a_client_refuses_and_drops_multipart_messages() {
         let mut rig = Rig::new(Box::new(Client::default()));
         let mut peers = [rig.attach(""), rig.attach("")];
-        assert!(matches!(rig.send(&["two", "parts"]), Err(Refusal::Failed(Error::InvalidArgument))));
+        assert!(
+            matches!(rig.send(&["two", "parts"]), Err(refusal) if matches!(refusal.error(), Some(Error::InvalidArgument)))
+        );
         for (peer, body) in peers.iter_mut().zip(["1", "2"]) {
             rig.send(&[body]).unwrap();
             assert_eq!(peer.receive(), [body]);

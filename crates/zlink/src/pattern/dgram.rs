@@ -82,7 +82,7 @@ mod tests {
     }
 
     fn refused(result: Result<(), Refusal>) -> bool {
-        matches!(result, Err(Refusal::Failed(Error::InvalidArgument)))
+        matches!(result, Err(refusal) if matches!(refusal.error(), Some(Error::InvalidArgument)))
     }
 
     #[test]

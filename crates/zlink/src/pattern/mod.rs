@@ -41,13 +41,24 @@ use load_balancer::LoadBalancer;
 pub(crate) enum Refusal {
     /// Not now; the socket waits for news and asks again.
     Blocked,
-    /// Not at all.
-    Failed(Error),
+    /// Not at all. In a box: what a call returns on every message then fits a register.
+    Failed(Box<Error>),
+}
+
+impl Refusal {
+    /// The error, if it is more than "not now".
+    #[cfg(test)]
+    pub(crate) fn error(&self) -> Option<&Error> {
+        match self {
+            Refusal::Blocked => None,
+            Refusal::Failed(error) => Some(error),
+        }
+    }
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Refusal::Failed(error)
+        Refusal::Failed(Box::new(error))
     }
 }
 

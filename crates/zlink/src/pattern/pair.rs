@@ -149,9 +149,13 @@ mod tests {
     #[test]
     fn a_channel_refuses_and_drops_multipart_messages() {
         let mut rig = Rig::new(Box::new(Channel::default()));
-        assert!(matches!(rig.send(&["two", "parts"]), Err(Refusal::Failed(Error::InvalidArgument))));
+        assert!(
+            matches!(rig.send(&["two", "parts"]), Err(refusal) if matches!(refusal.error(), Some(Error::InvalidArgument)))
+        );
         let mut peer = rig.attach("");
-        assert!(matches!(rig.send(&["two", "parts"]), Err(Refusal::Failed(Error::InvalidArgument))));
+        assert!(
+            matches!(rig.send(&["two", "parts"]), Err(refusal) if matches!(refusal.error(), Some(Error::InvalidArgument)))
+        );
         rig.send(&["one"]).unwrap();
         assert_eq!(peer.receive(), ["one"]);
         peer.send(&["two", "parts"]);

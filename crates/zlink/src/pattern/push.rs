@@ -61,13 +61,17 @@ mod tests {
     fn a_scatter_sends_single_parts_to_peers_in_turn() {
         let mut rig = Rig::new(Box::new(Scatter::default()));
         let mut peers = [rig.attach(""), rig.attach("")];
-        assert!(matches!(rig.send(&["two", "parts"]), Err(Refusal::Failed(Error::InvalidArgument))));
+        assert!(
+            matches!(rig.send(&["two", "parts"]), Err(refusal) if matches!(refusal.error(), Some(Error::InvalidArgument)))
+        );
         for body in ["1", "2"] {
             for peer in &mut peers {
                 rig.send(&[body]).unwrap();
                 assert_eq!(peer.receive(), [body]);
             }
         }
-        assert!(matches!(rig.receive_part(), Err(Refusal::Failed(Error::NotSupported))));
+        assert!(
+            matches!(rig.receive_part(), Err(refusal) if matches!(refusal.error(), Some(Error::NotSupported)))
+        );
     }
 }

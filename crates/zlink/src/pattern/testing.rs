@@ -360,5 +360,5 @@ pub(crate) fn blocked<T>(result: &Result<T, Refusal>) -> bool {
 
 /// Whether a call was refused as out of turn.
 pub(crate) fn wrong_state<T>(result: &Result<T, Refusal>) -> bool {
-    matches!(result, Err(Refusal::Failed(Error::WrongState)))
+    matches!(result, Err(refusal) if matches!(refusal.error(), Some(Error::WrongState)))
 }

@@ -1,8 +1,10 @@
 //! Waiting for messages on the connections themselves: the application thread's side of the lease.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+
+use zlink_pipe::BiasedGuard;
 
 use super::look::Looks;
 use super::{Core, Socket};
@@ -90,9 +92,9 @@ impl Socket {
     /// Waits for input or news until `deadline` or a signal. [`Ended::Woken`]: there may be some.
     pub(super) fn wait_for_input<'a>(
         &'a self,
-        mut core: MutexGuard<'a, Core>,
+        mut core: BiasedGuard<'a, Core>,
         deadline: Option<Instant>,
-    ) -> (MutexGuard<'a, Core>, Ended) {
+    ) -> (BiasedGuard<'a, Core>, Ended) {
         core.pipes.flush();
         let Some(holder) = core.begin_direct_wait(&self.inbox) else {
             let seen = core.seen;

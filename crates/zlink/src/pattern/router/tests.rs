@@ -12,7 +12,7 @@ fn mandatory() -> Rig {
 }
 
 fn unreachable<T>(result: &Result<T, Refusal>) -> bool {
-    matches!(result, Err(Refusal::Failed(Error::HostUnreachable)))
+    matches!(result, Err(refusal) if matches!(refusal.error(), Some(Error::HostUnreachable)))
 }
 
 /// The routing id in front of the next message.
