@@ -6,11 +6,13 @@
 //!
 //! # Calls and close
 //!
-//! A thread inside a call marks the slot. The first to come sets a flag, and clears it with a plain store: one
-//! atomic exchange a call, since nearly always only one thread uses a socket at a time. Others are counted. A thread
-//! that closes marks the slot as closed first and looks for marks then; a thread that calls does it the other way
-//! round. With SeqCst on these four accesses at least one sees the other: the call fails, or the close leaves the
-//! object to be freed later, by another open or close.
+//! A thread inside a call marks the slot. A thread that closes marks the slot as closed first and looks for marks then;
+//! a thread that calls does it the other way round, so that at least one sees the other: the call fails, or the close
+//! leaves the object to be freed later, by another open or close.
+//!
+//! Nearly always one thread alone uses a socket. That thread comes to own the slot's flag, which it sets and clears with
+//! plain stores and no fence: the fence for both is in the close (see [`zlink_pipe::asymmetric`]). All others are
+//! counted.
 //!
 //! # Reuse
 //!
@@ -24,8 +26,10 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
+
+use zlink_pipe::asymmetric::{heavy_fence, is_available, light_fence, thread_id};
 
 use crate::error::{ETERM, Failure, Result};
 
@@ -33,6 +37,11 @@ use crate::error::{ETERM, Failure, Result};
 const SLOTS: usize = 1 << 17;
 /// Slots that rest after a close before one of them is used again.
 const REST: usize = 1024;
+
+/// Nobody owns a slot's flag.
+const NONE: usize = 0;
+/// Calls after which a thread is taken to be the one that uses the slot.
+const STREAK: u32 = 64;
 
 /// A slot that holds nothing, or something closed that is still to be freed.
 const CLOSED: u32 = 0;
@@ -55,10 +64,15 @@ pub(crate) unsafe trait Object: Send + Sync + 'static {
 #[repr(align(64))]
 struct Slot {
     kind: AtomicU32,
-    /// A thread is inside a call.
+    /// The thread that `busy` is for, once there is one.
+    owner: AtomicUsize,
+    /// The owner is inside a call.
     busy: AtomicBool,
-    /// Further threads inside calls.
+    /// Calls that others are inside of.
     others: AtomicU32,
+    /// Who called last without owning the flag, and how many times in a row, as far as is known.
+    last: AtomicUsize,
+    streak: AtomicU32,
     /// A child process cannot use the object.
     of_process: AtomicBool,
     /// A leaked box of the type that `kind` stands for; null while there is none.
@@ -68,8 +82,11 @@ struct Slot {
 static TABLE: [Slot; SLOTS] = [const {
     Slot {
         kind: AtomicU32::new(CLOSED),
+        owner: AtomicUsize::new(NONE),
         busy: AtomicBool::new(false),
         others: AtomicU32::new(0),
+        last: AtomicUsize::new(NONE),
+        streak: AtomicU32::new(0),
         of_process: AtomicBool::new(false),
         object: AtomicPtr::new(ptr::null_mut()),
     }
@@ -107,17 +124,57 @@ impl Slot {
         TABLE.get(offset / size_of::<Slot>())
     }
 
+    /// Whether a thread is inside a call; the caller has fenced since the slot was closed.
     fn is_in_use(&self) -> bool {
-        // SeqCst: pairs with the marks in `enter`, see the module's description.
-        self.busy.load(Ordering::SeqCst) || self.others.load(Ordering::SeqCst) > 0
+        // Acquire: what the threads did inside comes before the object is freed.
+        self.busy.load(Ordering::Acquire) || self.others.load(Ordering::SeqCst) > 0
+    }
+
+    /// Marks the slot for a call. Returns whether the calling thread did it as the owner.
+    #[inline(always)]
+    fn enter_as_owner(&self) -> bool {
+        let me = thread_id();
+        // Relaxed: this thread has stored what it looks for here, if anybody has. Its flag is set already in a call from
+        // within a call: a function that gives memory back, or a signal's handler.
+        if self.owner.load(Ordering::Relaxed) == me && !self.busy.load(Ordering::Relaxed) {
+            self.busy.store(true, Ordering::Relaxed);
+            light_fence();
+            return true;
+        }
+        self.enter_counted(me);
+        false
+    }
+
+    /// Marks the slot for a call by a thread that does not own the flag.
+    #[inline(never)]
+    fn enter_counted(&self, me: usize) {
+        // SeqCst: with the load of `kind` that follows, and the pair of `close`.
+        self.others.fetch_add(1, Ordering::SeqCst);
+        // Relaxed: a wrong count makes the wrong thread the owner, or none, for a while.
+        let last = self.last.load(Ordering::Relaxed);
+        self.last.store(me, Ordering::Relaxed);
+        let streak = if last == me { self.streak.load(Ordering::Relaxed) + 1 } else { 0 };
+        self.streak.store(streak % STREAK, Ordering::Relaxed);
+        if streak == STREAK {
+            self.become_owner(me);
+        }
+    }
+
+    /// Makes the calling thread the owner of the flag, for as long as the process lives: a thread that is between its
+    /// look at `owner` and its store cannot be told from one that is not.
+    #[cold]
+    fn become_owner(&self, me: usize) {
+        if is_available() {
+            let _ = self.owner.compare_exchange(NONE, me, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 }
 
 /// A thread's stay inside a call on an object.
 pub(crate) struct Entered<T> {
     slot: &'static Slot,
-    /// This thread set `busy`.
-    first: bool,
+    /// As the owner, with `busy` set.
+    owner: bool,
     object: *const T,
     not_send: PhantomData<*const ()>,
 }
@@ -137,7 +194,7 @@ impl<T> Drop for Entered<T> {
     #[inline]
     fn drop(&mut self) {
         // Release: whoever sees the mark gone, and frees the object, does so after this thread's last use.
-        if self.first {
+        if self.owner {
             self.slot.busy.store(false, Ordering::Release);
         } else {
             self.slot.others.fetch_sub(1, Ordering::Release);
@@ -149,13 +206,10 @@ impl<T> Drop for Entered<T> {
 #[inline]
 pub(crate) fn enter<T: Object>(handle: *mut c_void) -> Result<Entered<T>> {
     let slot = Slot::at(handle).ok_or(T::WRONG)?;
-    // SeqCst, here and at `kind`: pairs with `close`, see the module's description.
-    let first = !slot.busy.swap(true, Ordering::SeqCst);
-    if !first {
-        slot.others.fetch_add(1, Ordering::SeqCst);
-    }
+    let owner = slot.enter_as_owner();
     // From here on the mark is taken back on every way out.
-    let mut entered = Entered { slot, first, object: ptr::null(), not_send: PhantomData };
+    let mut entered = Entered { slot, owner, object: ptr::null(), not_send: PhantomData };
+    // SeqCst: pairs with `close`, see the module's description.
     let kind = slot.kind.load(Ordering::SeqCst);
     if kind != T::KIND {
         return Err(refusal::<T>(kind));
@@ -233,6 +287,10 @@ type Freed = Vec<(*mut (), unsafe fn(*mut ()))>;
 fn sweep(slots: &mut Slots) -> Freed {
     let mut freed = Vec::new();
     let Slots { resting, retired, .. } = slots;
+    if !retired.is_empty() && is_available() {
+        // Between the closes and the looks for marks.
+        heavy_fence();
+    }
     retired.retain(|Retired { slot, free }| {
         if slot.is_in_use() {
             return true;
