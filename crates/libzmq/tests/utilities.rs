@@ -29,7 +29,8 @@ fn capabilities_are_those_that_are_there() {
     let has = |name: &std::ffi::CStr| zmq!(zmq_has(name.as_ptr()));
     assert_eq!((has(c"ipc"), has(c"WS"), has(c"draft"), has(c"curve")), (1, 1, 1, 1));
     assert_eq!(has(c"WSS"), i32::from(cfg!(feature = "wss")));
-    assert_eq!(has(c"gssapi"), i32::from(cfg!(feature = "gssapi")));
+    // The library under test has the default features, whichever these tests have.
+    assert_eq!(has(c"gssapi"), 0);
     assert_eq!((has(c"pgm"), has(c"IPC"), has(c"nonsense"), has(c"")), (0, 0, 0, 0));
     assert_eq!(zmq!(zmq_has(ptr::null())), 0);
 }
