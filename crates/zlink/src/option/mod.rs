@@ -91,13 +91,13 @@ fn row_for(id: i32, socket_type: SocketType) -> Result<&'static OptionRow, Optio
 
 /// Whether what the option is about is in this build.
 fn is_built_in(id: i32) -> bool {
-    match id {
-        id::WSS_KEY_PEM..=id::WSS_TRUST_SYSTEM => cfg!(feature = "wss"),
-        id::GSSAPI_SERVER..=id::GSSAPI_PLAINTEXT
-        | id::GSSAPI_PRINCIPAL_NAMETYPE
-        | id::GSSAPI_SERVICE_PRINCIPAL_NAMETYPE => cfg!(feature = "gssapi"),
-        _ => true,
-    }
+    let wss = matches!(id, id::WSS_KEY_PEM..=id::WSS_TRUST_SYSTEM);
+    let gssapi = matches!(
+        id,
+        id::GSSAPI_SERVER
+            ..=id::GSSAPI_PLAINTEXT | id::GSSAPI_PRINCIPAL_NAMETYPE | id::GSSAPI_SERVICE_PRINCIPAL_NAMETYPE
+    );
+    (!wss || cfg!(feature = "wss")) && (!gssapi || cfg!(feature = "gssapi"))
 }
 
 impl SocketOptions {
