@@ -1,5 +1,6 @@
 //! A socket's end of its pipes.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use crate::inbox::{News, PipeId};
 
 /// Sends that come this soon after the last write ended are part of a stream.
 pub(crate) const STREAM_GAP: Duration = Duration::from_micros(2);
+/// So many connections may be served in turn: with more, the thread's pauses are no gaps any more.
+const MOST_OTHERS: u32 = 1000;
 /// Messages in a row, with no gap and no receive between them, that are written at once before a stream is
 /// taken for one.
 const STREAM_AFTER: u32 = 3;
@@ -76,12 +79,45 @@ impl Sink<'_> {
     }
 }
 
+/// Writes at once by the calling thread, on whichever sockets: a thread that serves several connections in turn sends to
+/// each of them as fast as the writes to the others let it.
+#[derive(Clone, Copy, Default)]
+struct ThreadWrites {
+    count: u32,
+    /// The time they took.
+    time: Duration,
+}
+
+thread_local!(static WRITES: Cell<ThreadWrites> = const { Cell::new(ThreadWrites { count: 0, time: Duration::ZERO }) });
+
 /// What is known of a connection's send rhythm, to tell a stream from single messages.
 #[derive(Default)]
 struct Rhythm {
-    last: Option<Instant>,
+    /// The end of the last write, and the thread's writes up to then.
+    last: Option<(Instant, ThreadWrites)>,
     run: u32,
     receives: u64,
+}
+
+impl Rhythm {
+    /// Whether a message that is to be written now follows the last one as in a stream: what the thread has done in
+    /// between is to write to other connections, with short gaps.
+    fn goes_on(&self, start: Instant) -> bool {
+        let Some((end, before)) = self.last else { return false };
+        let writes = WRITES.get();
+        let others = writes.count.wrapping_sub(before.count);
+        let gaps = start.duration_since(end).saturating_sub(writes.time.saturating_sub(before.time));
+        gaps < STREAM_GAP * others.saturating_add(1).min(MOST_OTHERS)
+    }
+
+    /// Notes a write that began at `start`.
+    fn note_write(&mut self, start: Instant) {
+        let end = Instant::now();
+        let ThreadWrites { count, time } = WRITES.get();
+        let writes = ThreadWrites { count: count.wrapping_add(1), time: time + end.duration_since(start) };
+        WRITES.set(writes);
+        self.last = Some((end, writes));
+    }
 }
 
 /// When the first message was sent whose room the sender has not asked for, as far as is known, and how many receives
@@ -204,11 +240,12 @@ impl PipeEnd {
             match self.out.push_one(body) {
                 Pushed::Queued => return Ok(()),
                 Pushed::Bypass => {
-                    match self.connection_for_bypass(receives) {
+                    let start = Instant::now();
+                    match self.connection_for_bypass(start, receives) {
                         Some(connection) => connection.write_bypass(body),
                         None => self.queue_bypassed(std::iter::once(Entry::message(body))),
                     }
-                    self.rhythm.last = Some(Instant::now());
+                    self.rhythm.note_write(start);
                     return Ok(());
                 }
                 Pushed::Write => {
@@ -259,13 +296,14 @@ impl PipeEnd {
             Pushed::Queued | Pushed::Full | Pushed::FlushFirst => {}
             Pushed::Bypass => {
                 let mut staging = std::mem::take(&mut self.staging);
-                match self.connection_for_bypass(receives) {
+                let start = Instant::now();
+                match self.connection_for_bypass(start, receives) {
                     Some(connection) => connection.write_bypass_staged(&mut staging),
                     None => self.queue_bypassed(staging.take_entries()),
                 }
                 staging.clear();
                 self.staging = staging;
-                self.rhythm.last = Some(Instant::now());
+                self.rhythm.note_write(start);
             }
             Pushed::Write => {
                 self.note_burst(receives);
@@ -286,10 +324,8 @@ impl PipeEnd {
     /// The connection to write a message to that bypasses the queue, if it has not gone in between. Watches
     /// the rhythm of sends: several in a row, with nothing between them, are a stream, which is gathered from
     /// then on.
-    fn connection_for_bypass(&mut self, receives: u64) -> Option<Arc<Connection>> {
-        let start = Instant::now();
-        let stream = self.rhythm.receives == receives
-            && self.rhythm.last.is_some_and(|last| start.duration_since(last) < STREAM_GAP);
+    fn connection_for_bypass(&mut self, start: Instant, receives: u64) -> Option<Arc<Connection>> {
+        let stream = self.rhythm.receives == receives && self.rhythm.goes_on(start);
         self.rhythm.run = if stream { self.rhythm.run + 1 } else { 1 };
         self.rhythm.receives = receives;
         self.burst.get_or_insert(Burst { start, receives });

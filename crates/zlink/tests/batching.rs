@@ -151,6 +151,67 @@ fn a_batch_that_is_not_complete_waits_for_the_time_out() {
     assert!(push.stats().timeout_flushes > before.timeout_flushes);
 }
 
+/// A PULL and eight PUSH that are connected to it, each with a message through.
+fn eight_to_one(context: &Context) -> (Socket, Vec<Socket>) {
+    let pull = context.socket(SocketType::Pull).expect("socket");
+    pull.set_receive_timeout(Some(Duration::from_secs(30))).expect("option");
+    pull.bind("tcp://127.0.0.1:*").expect("bind");
+    let endpoint = pull.last_endpoint().expect("endpoint");
+    let pushes = (0..8).map(|_| {
+        let push = context.socket(SocketType::Push).expect("socket");
+        push.connect(&endpoint).expect("connect");
+        push.send("first").expect("send");
+        pull.recv().expect("recv");
+        push
+    });
+    let pushes = pushes.collect();
+    (pull, pushes)
+}
+
+fn immediate_writes(pushes: &[Socket]) -> u64 {
+    pushes.iter().map(|push| push.stats().immediate_writes).sum()
+}
+
+#[test]
+fn a_thread_that_sends_to_several_connections_in_turn_streams_to_each() {
+    const ROUNDS: u64 = 2000;
+    let context = Context::new();
+    let (pull, pushes) = eight_to_one(&context);
+    // How fast the thread is is also the scheduler's affair.
+    let streamed = (0..100).any(|_| {
+        let before = immediate_writes(&pushes);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..8 * ROUNDS).for_each(|_| drop(pull.recv().expect("recv"))));
+            for _ in 0..ROUNDS {
+                pushes.iter().for_each(|push| push.send("x").expect("send"));
+            }
+        });
+        immediate_writes(&pushes) - before < 8 * ROUNDS / 4
+    });
+    assert!(streamed);
+}
+
+#[test]
+fn a_thread_that_sends_to_several_connections_now_and_then_writes_to_each_at_once() {
+    if !direct_io() {
+        return;
+    }
+    let context = Context::new();
+    let (pull, pushes) = eight_to_one(&context);
+    // The I/O threads may still be at the first messages.
+    while pushes.iter().any(|push| push.stats().immediate_writes == 0) {
+        pushes.iter().for_each(|push| push.send("x").expect("send"));
+        (0..8).for_each(|_| drop(pull.recv().expect("recv")));
+    }
+    let before = immediate_writes(&pushes);
+    for _ in 0..20 {
+        pushes.iter().for_each(|push| push.send("x").expect("send"));
+        (0..8).for_each(|_| drop(pull.recv().expect("recv")));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(immediate_writes(&pushes) - before, 8 * 20);
+}
+
 #[test]
 fn a_context_refuses_to_send_what_is_longer_than_it_allows() {
     let context = Context::new();
