@@ -12,11 +12,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) struct Owner {
     refs: AtomicUsize,
     free: unsafe fn(NonNull<Owner>),
+    /// Bytes of room in the [`Block`] that this heads; 0 if it heads something else.
+    room: usize,
 }
 
 impl Owner {
     pub(crate) const fn new(free: unsafe fn(NonNull<Owner>)) -> Self {
-        Owner { refs: AtomicUsize::new(1), free }
+        Owner { refs: AtomicUsize::new(1), free, room: 0 }
     }
 
     /// Adds a reference.
@@ -33,6 +35,15 @@ impl Owner {
     pub(crate) fn is_unique(&self) -> bool {
         // Acquire: pairs with the Release in `release`, so that the last other user's reads are over.
         self.refs.load(Ordering::Acquire) == 1
+    }
+
+    /// Where a body of `len` bytes can be written that takes the place of the one in this memory: nobody else refers to
+    /// it, and it has the room, but for no more than `most`.
+    #[inline]
+    pub(crate) fn reuse(this: NonNull<Owner>, len: usize, most: usize) -> Option<*mut u8> {
+        // SAFETY: the caller has a reference.
+        let owner = unsafe { this.as_ref() };
+        ((len..=most).contains(&owner.room) && owner.is_unique()).then(|| Block::data(this.cast()))
     }
 
     /// Drops a reference and frees the allocation with the last one.
@@ -59,7 +70,6 @@ impl Owner {
 #[repr(C)]
 struct Block {
     owner: Owner,
-    capacity: usize,
     len: usize,
 }
 
@@ -75,7 +85,7 @@ impl Block {
         let block = owner.cast::<Block>();
         // SAFETY: `free` runs once, for an owner that heads a `Block` made by `BufMut::with_capacity`.
         unsafe {
-            let layout = Block::layout(block.as_ref().capacity);
+            let layout = Block::layout(block.as_ref().owner.room);
             dealloc(block.as_ptr().cast(), layout);
         }
     }
@@ -103,8 +113,9 @@ impl BufMut {
         // SAFETY: the layout is never of size zero, since it holds the head.
         let memory = unsafe { alloc(layout) };
         let Some(block) = NonNull::new(memory.cast::<Block>()) else { handle_alloc_error(layout) };
+        let owner = Owner { room: capacity, ..Owner::new(Block::free) };
         // SAFETY: fresh memory of at least a `Block`'s size and alignment.
-        unsafe { block.write(Block { owner: Owner::new(Block::free), capacity, len: 0 }) };
+        unsafe { block.write(Block { owner, len: 0 }) };
         BufMut { block }
     }
 
@@ -116,7 +127,7 @@ impl BufMut {
     /// Bytes there is room for in all.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.head().capacity
+        self.head().owner.room
     }
 
     /// Initialised bytes.
@@ -134,7 +145,7 @@ impl BufMut {
     /// Bytes that can be added without growing.
     #[inline]
     pub fn room(&self) -> usize {
-        self.head().capacity - self.head().len
+        self.head().owner.room - self.head().len
     }
 
     /// The initialised bytes.
@@ -229,7 +240,7 @@ impl BufMut {
         let Some(block) = NonNull::new(memory.cast::<Block>()) else { handle_alloc_error(layout) };
         self.block = block;
         // SAFETY: `realloc` kept the head, and `self` is the only owner.
-        unsafe { self.block.as_mut().capacity = new }
+        unsafe { self.block.as_mut().owner.room = new }
     }
 
     /// Ends the filling: from here on the bytes can be shared and no longer change.
@@ -268,7 +279,7 @@ impl Buf {
     /// Bytes that the allocation holds in all: what a reference to a part of it keeps alive.
     pub fn capacity(&self) -> usize {
         // SAFETY: the block lives as long as `self`.
-        unsafe { self.block.as_ref().capacity }
+        unsafe { self.block.as_ref().owner.room }
     }
 
     /// Takes the buffer back for writing, emptied, if nobody else refers to it.

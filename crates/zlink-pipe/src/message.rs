@@ -241,6 +241,9 @@ impl Message {
     #[inline]
     pub fn assign_copy(&mut self, bytes: &[u8]) {
         if bytes.len() > INLINE {
+            if self.overwrite(bytes) {
+                return;
+            }
             let mut buf = BufMut::with_capacity(bytes.len());
             buf.extend_from_slice(bytes);
             let (owner, data) = buf.freeze().into_parts();
@@ -256,6 +259,23 @@ impl Message {
             let inline = std::ptr::addr_of_mut!(self.body.inline).cast::<u8>();
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), inline, bytes.len());
         }
+    }
+
+    /// Copies `bytes` to where the body is, if that memory is this message's alone, has the room, and is not much: a
+    /// program that receives into the same message again and again needs no other.
+    #[inline]
+    fn overwrite(&mut self, bytes: &[u8]) -> bool {
+        if self.kind != Kind::Shared {
+            return false;
+        }
+        // SAFETY: `Shared` stores its body outside.
+        let outside = unsafe { &mut self.body.outside };
+        let Some(owner) = outside.owner else { return false };
+        let Some(data) = Owner::reuse(owner, bytes.len(), SHARE_FROM) else { return false };
+        // SAFETY: `data` has room for them, and nobody else refers to it: so `bytes` does not either.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len()) };
+        (outside.data, outside.len) = (data, bytes.len());
+        true
     }
 
     #[inline]
@@ -574,6 +594,27 @@ mod tests {
         let mut fixed = Message::from_static(b"constant");
         fixed.make_mut()[0] = b'K';
         assert_eq!(fixed.as_slice(), b"Konstant");
+    }
+
+    #[test]
+    fn a_message_that_is_received_into_keeps_its_memory_if_that_is_its_own_and_fits() {
+        let copy = |message: &mut Message, byte: u8, len: usize| {
+            let before = message.as_slice().as_ptr();
+            message.assign_copy(&vec![byte; len]);
+            assert_eq!(**message, vec![byte; len][..]);
+            message.as_slice().as_ptr() == before
+        };
+        let mut message = Message::new();
+        copy(&mut message, 1, 100);
+        assert!(copy(&mut message, 2, 100) && copy(&mut message, 3, 60));
+        assert!(!copy(&mut message, 4, 101), "too small");
+        let clone = message.clone();
+        assert!(!copy(&mut message, 5, 101), "somebody else reads it");
+        assert_eq!(*clone, [4; 101][..]);
+        // Inline bodies have no such memory, and a small one does not keep a large one's.
+        copy(&mut message, 6, INLINE);
+        copy(&mut message, 7, SHARE_FROM + 1);
+        assert!(!copy(&mut message, 8, 100));
     }
 
     #[test]
