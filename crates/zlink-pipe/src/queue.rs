@@ -72,6 +72,11 @@ impl Default for QueueConfig {
     }
 }
 
+/// Messages that end a consumer's nap, if the high-water mark does not ask for fewer.
+const NAP: usize = 512;
+/// Fewer are not worth it.
+const SHORTEST_NAP: usize = 64;
+
 /// What became of a push, and what the producer must do now. A producer that was given the writer token asks
 /// [`Queue::confirm`] before it uses it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,7 +173,8 @@ impl Queue {
         !full
     }
 
-    /// Whether the producer should gather instead of bypassing, from now until a watch finds a gap.
+    /// Whether the producer should gather instead of bypassing, from now until a watch finds a gap; in a queue whose
+    /// consumer is a socket, whether that may [nap](Self::begin_nap), until a nap finds little.
     pub fn set_streaming(&self, streaming: bool) {
         self.state.lock().streaming = streaming;
     }
@@ -250,7 +256,42 @@ impl Queue {
         if empty {
             state.told = false;
         }
-        Taken { ended: empty && state.ended, unblocked }
+        Taken { ended: empty && state.ended, unblocked, batch: state.batch() }
+    }
+
+    /// The consumer of a stream has found nothing, and is about to sleep for a moment: it will look again by itself, and
+    /// is told before only if many messages have gathered. Otherwise it would be woken for the first of them, and be
+    /// through with it before the second comes: two threads that hand a lock to and fro, a message at a time.
+    ///
+    /// Returns false if something has come since it looked, or is to be told of at once.
+    pub fn begin_nap(&self) -> bool {
+        let mut state = self.state.lock();
+        // Less than the half of the mark that a consumer with nothing at hand has given back: the producer is not
+        // refused before.
+        let messages = if state.config.hwm == 0 { NAP } else { NAP.min(state.config.hwm / 4) };
+        if state.told || state.ended || !state.streaming || !state.may_nap || messages < SHORTEST_NAP {
+            return false;
+        }
+        state.nap = messages;
+        true
+    }
+
+    /// The consumer looks again after a nap. Returns whether there is something that it was not told of.
+    pub fn end_nap(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.nap != 0 {
+            // It was not told: the stream is over, or slow enough to be heard of message by message.
+            state.streaming &= state.messages >= SHORTEST_NAP;
+            state.nap = 0;
+        }
+        let untold = !state.told && !state.is_empty();
+        state.told |= untold;
+        untold
+    }
+
+    /// The consumer is told of every message at once from now on.
+    pub fn forbid_naps(&self) {
+        self.state.lock().may_nap = false;
     }
 
     /// Whether the producer ended the queue.
@@ -317,6 +358,8 @@ pub struct Taken {
     pub ended: bool,
     /// The producer waits for room, and there is some: tell it.
     pub unblocked: bool,
+    /// Messages whose room is told of together. 0: there is no mark.
+    pub batch: usize,
 }
 
 #[cfg(all(test, not(loom)))]

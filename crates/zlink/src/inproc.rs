@@ -23,6 +23,8 @@ pub(crate) struct InprocEnd {
     pub(crate) routing_id: Vec<u8>,
     pub(crate) marks: Marks,
     pub(crate) conflate: bool,
+    /// Those who read what this socket sends do so at once, and let nothing gather.
+    pub(crate) eager: bool,
     /// Sent to whoever connects (`ZMQ_HELLO_MSG`). Empty for nothing.
     pub(crate) hello: Vec<u8>,
     /// Received when somebody who connected goes (`ZMQ_DISCONNECT_MSG`). Empty for nothing.
@@ -86,6 +88,9 @@ impl Names {
             let marks = pending.from.marks;
             let _ = pending.out.set_hwm(joint_hwm(marks.send, end.marks.receive));
             let _ = pending.inward.set_hwm(joint_hwm(end.marks.send, marks.receive));
+            if end.eager {
+                pending.inward.forbid_naps();
+            }
             let link = InprocPeer::new(Arc::clone(&pending.from.inbox), pending.pipe, marks);
             say(&pending.inward, &end.hello);
             // First the name, then the news: what the peer sends from here on reaches the binder.
@@ -141,6 +146,12 @@ impl Names {
             ),
             None => (queue(from.marks.send), queue(from.marks.receive)),
         };
+        if from.eager {
+            out.forbid_naps();
+        }
+        if bound.as_ref().is_some_and(|to| to.eager) {
+            inward.forbid_naps();
+        }
         say(&out, &from.hello);
         let (link, peer) = match bound {
             Some(to) => {

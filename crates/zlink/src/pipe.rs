@@ -25,8 +25,20 @@ const STREAM_AFTER: u32 = 3;
 /// look for news as often.
 const CREDIT_DELAY: Duration = Duration::from_millis(1);
 
+/// Messages within the process that are sent faster than this, on the average between two wake-ups of the receiver and
+/// without the time these take, are a stream, if it goes on for so many wake-ups: its receiver lets some gather when it
+/// has nothing to do, instead of being woken for each.
+const INPROC_GAP: Duration = Duration::from_nanos(700);
+const INPROC_STREAM_AFTER: u32 = 8;
+
 /// Most messages read before credit is returned: a sender must not wait for what was read long ago.
 const MAX_CREDIT_BATCH: usize = 4096;
+
+/// How often credit is returned, in messages, if the producer learns of the room of `batch` messages together.
+fn credit_batch(batch: usize) -> usize {
+    // Without a mark nobody waits for credit.
+    if batch == 0 { MAX_CREDIT_BATCH } else { batch.min(MAX_CREDIT_BATCH) }
+}
 
 /// Adds a message whatever the high-water mark: one that the library itself has to say. Returns whether the consumer
 /// must be woken.
@@ -151,6 +163,9 @@ pub(crate) struct PipeEnd {
     /// Credit is returned at least this often, in messages, and so many have been credited of the present batch.
     credit_batch: usize,
     credited: usize,
+    /// Messages sent, and how many of them before the receiver was last woken: of a pipe within the process.
+    sent: u32,
+    sent_before_wake: u32,
     rhythm: Rhythm,
     burst: Option<Burst>,
     /// The peer is gone: what it sent can be read, nothing can be sent.
@@ -176,6 +191,8 @@ impl PipeEnd {
             endpoint,
             credit_batch: 1,
             credited: 0,
+            sent: 0,
+            sent_before_wake: 0,
             rhythm: Rhythm::default(),
             burst: None,
             gone: false,
@@ -191,9 +208,7 @@ impl PipeEnd {
             Some(peer) => joint_hwm(peer.send, receive),
             None => receive,
         };
-        // Without a mark nobody waits for credit.
-        let batch = if mark == 0 { MAX_CREDIT_BATCH } else { mark.div_ceil(2) };
-        self.credit_batch = batch.min(MAX_CREDIT_BATCH);
+        self.credit_batch = credit_batch(mark.div_ceil(2));
     }
 
     /// The marks of the peer when the pipe was made, if it is a socket of this context.
@@ -236,6 +251,7 @@ impl PipeEnd {
         if self.gone {
             return Err(Full);
         }
+        self.sent = self.sent.wrapping_add(1);
         loop {
             match self.out.push_one(body) {
                 Pushed::Queued => return Ok(()),
@@ -254,8 +270,7 @@ impl PipeEnd {
                     return Ok(());
                 }
                 Pushed::Wake => {
-                    self.note_burst(receives);
-                    self.wake_consumer();
+                    self.wake_consumer_of_messages(receives);
                     return Ok(());
                 }
                 Pushed::FlushFirst => {
@@ -292,6 +307,7 @@ impl PipeEnd {
             self.staging.clear();
             return;
         }
+        self.sent = self.sent.wrapping_add(1);
         match self.out.push_staged(&mut self.staging) {
             Pushed::Queued | Pushed::Full | Pushed::FlushFirst => {}
             Pushed::Bypass => {
@@ -309,10 +325,7 @@ impl PipeEnd {
                 self.note_burst(receives);
                 self.write_gathered();
             }
-            Pushed::Wake => {
-                self.note_burst(receives);
-                self.wake_consumer();
-            }
+            Pushed::Wake => self.wake_consumer_of_messages(receives),
         }
     }
 
@@ -369,6 +382,30 @@ impl PipeEnd {
         }
     }
 
+    /// Wakes the consumer for what was sent.
+    #[cold]
+    fn wake_consumer_of_messages(&mut self, receives: u64) {
+        self.note_burst(receives);
+        if !matches!(self.link, Link::Inproc(_)) {
+            return self.wake_consumer();
+        }
+        let start = Instant::now();
+        let sent = self.sent.wrapping_sub(self.sent_before_wake);
+        let stream = self.rhythm.receives == receives
+            && self
+                .rhythm
+                .last
+                .is_some_and(|(end, _)| start.duration_since(end) < INPROC_GAP * sent.min(1 << 20));
+        self.rhythm.run = if stream { self.rhythm.run.saturating_add(1) } else { 0 };
+        self.rhythm.receives = receives;
+        if self.rhythm.run >= INPROC_STREAM_AFTER {
+            self.out.set_streaming(true);
+        }
+        self.sent_before_wake = self.sent;
+        self.wake_consumer();
+        self.rhythm.last = Some((Instant::now(), ThreadWrites::default()));
+    }
+
     #[cold]
     fn wake_consumer(&self) {
         match &self.link {
@@ -397,10 +434,16 @@ impl PipeEnd {
         if self.cursor.has_frame() {
             return true;
         }
+        let credit = self.cursor.uncredited();
         let taken = self.cursor.refill(&self.inward);
         if taken.unblocked {
             self.tell_producer();
         }
+        if self.credits_in_batches() {
+            // The mark may have changed on the other side.
+            self.credit_batch = credit_batch(taken.batch);
+        }
+        self.note_credit(credit);
         self.cursor.has_frame()
     }
 
@@ -449,23 +492,44 @@ impl PipeEnd {
 
     #[inline]
     fn after_read(&mut self) {
-        // Credit goes back when a batch is through and when nothing is left at hand: a producer that was
-        // told to wait must not wait for messages that have been read.
+        // Credit goes back when a batch is through and, unless room counts in batches alone, when nothing is left at
+        // hand: a producer that was told to wait must not wait for messages that have been read.
         let due = self.cursor.uncredited();
-        if self.credited + due >= self.credit_batch || (due > 0 && !self.cursor.has_frame()) {
+        let through = self.credited + due >= self.credit_batch;
+        if through || (due > 0 && !self.cursor.has_frame() && !self.credits_in_batches()) {
             self.return_credit();
         }
     }
 
+    /// See [`Credit::InBatches`](zlink_pipe::Credit::InBatches).
+    fn credits_in_batches(&self) -> bool {
+        matches!(self.link, Link::Inproc(_))
+    }
+
     fn return_credit(&mut self) {
         let credit = self.cursor.take_credit();
+        if self.inward.credit(credit) {
+            self.tell_producer();
+        }
+        self.note_credit(credit);
+    }
+
+    /// Counts what was credited of the batch.
+    fn note_credit(&mut self, credit: usize) {
         self.credited += credit;
         if self.credited >= self.credit_batch {
             self.credited %= self.credit_batch;
         }
-        if self.inward.credit(credit) {
-            self.tell_producer();
-        }
+    }
+
+    /// See [`Queue::begin_nap`]: for pipes within the process.
+    pub(crate) fn begin_nap(&self) -> bool {
+        matches!(self.link, Link::Inproc(_)) && self.inward.begin_nap()
+    }
+
+    /// See [`Queue::end_nap`].
+    pub(crate) fn end_nap(&self) -> bool {
+        self.inward.end_nap()
     }
 
     #[cold]
@@ -551,6 +615,8 @@ pub(crate) struct Pipes {
     to_retire: Vec<usize>,
     /// Pipes sent to since the last flush, some of them twice; with `MANY`, any pipe may be one.
     sent_to: Vec<usize>,
+    /// The pipe that the last part came from.
+    pub(crate) last_read: usize,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -701,6 +767,7 @@ impl Pipes {
     /// Reads a part from `index`, which has one. Returns whether another follows.
     #[inline]
     pub(crate) fn read(&mut self, index: usize, sink: &mut Sink<'_>) -> bool {
+        self.last_read = index;
         self.get(index).is_some_and(|pipe| pipe.read(sink))
     }
 

@@ -13,6 +13,10 @@ use crate::{BY_REFERENCE, CHUNK_SIZE};
 const FIRST_CHUNK: usize = 1024;
 /// Emptied chunks kept for reuse.
 const SPARE: usize = 2;
+/// The same of a stream within the process, whose receiver lets some gather.
+const SPARE_OF_STREAM: usize = 8;
+/// Bytes that end a nap.
+const NAP_BYTES: usize = 4 * CHUNK_SIZE;
 
 /// What the lock of a [`Queue`](super::Queue) guards.
 pub(super) struct State {
@@ -41,6 +45,10 @@ pub(super) struct State {
     pub(super) paused: bool,
     /// The consumer knows that there is something to take.
     pub(super) told: bool,
+    /// The consumer naps: it is not told before so many messages, or [`NAP_BYTES`], have gathered. 0: it is told at
+    /// once.
+    pub(super) nap: usize,
+    pub(super) may_nap: bool,
     pub(super) ended: bool,
     /// A stream is on: gather rather than write each message.
     pub(super) streaming: bool,
@@ -73,6 +81,8 @@ impl State {
             granted: false,
             paused: false,
             told: false,
+            nap: 0,
+            may_nap: true,
             ended: false,
             streaming: false,
             watched: false,
@@ -275,9 +285,11 @@ impl State {
         self.config.gather == Some(true) && !self.config.direct && self.is_batch_complete()
     }
 
-    #[cold]
     fn tell(&mut self) -> Pushed {
-        self.told = true;
+        if self.messages < self.nap && self.bytes < NAP_BYTES {
+            return Pushed::Queued;
+        }
+        (self.told, self.nap) = (true, 0);
         Pushed::Wake
     }
 
@@ -325,8 +337,9 @@ impl State {
     }
 
     pub(super) fn recycle(&mut self, spent: &mut Vec<Buf>) {
+        let keep = if self.streaming && !self.config.direct { SPARE_OF_STREAM } else { SPARE };
         for buf in spent.drain(..) {
-            if self.spare.len() < SPARE && (FIRST_CHUNK..=CHUNK_SIZE).contains(&buf.capacity()) {
+            if self.spare.len() < keep && (FIRST_CHUNK..=CHUNK_SIZE).contains(&buf.capacity()) {
                 self.spare.extend(buf.into_mut().ok());
             }
         }

@@ -253,3 +253,80 @@ fn the_end_is_told_after_the_last_message() {
     cursor.skip();
     assert!(cursor.refill(&queue).ended);
 }
+
+/// A queue whose producer says that it is a stream.
+fn streaming(hwm: usize) -> Queue {
+    let queue = Queue::new(config(hwm));
+    queue.set_streaming(true);
+    queue
+}
+
+#[test]
+fn a_napping_consumer_is_told_when_enough_has_gathered() {
+    for (hwm, size, told_at) in [(0, 10, NAP), (1000, 10, 250), (0, 1000, (4 * CHUNK_SIZE).div_ceil(1009))] {
+        let queue = streaming(hwm);
+        let mut cursor = Cursor::new();
+        let _ = cursor.refill(&queue);
+        assert!(queue.begin_nap());
+        let push = || queue.push_one(&mut Body::Slice(&vec![1; size]));
+        for n in 1..told_at {
+            assert_eq!(push(), Pushed::Queued, "message {n} with a mark of {hwm}");
+        }
+        assert_eq!(push(), Pushed::Wake);
+        assert_eq!(push(), Pushed::Queued);
+        assert!(!queue.end_nap(), "it was told");
+        assert_eq!(drain(&queue, &mut cursor).len(), told_at + 1);
+        assert_eq!(push(), Pushed::Wake, "the nap is over");
+    }
+}
+
+#[test]
+fn a_nap_that_ends_by_itself_finds_what_has_gathered() {
+    let queue = streaming(0);
+    let mut cursor = Cursor::new();
+    let _ = cursor.refill(&queue);
+    for _ in 0..2 {
+        assert!(queue.begin_nap());
+        for _ in 0..SHORTEST_NAP {
+            assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Queued);
+        }
+        assert!(queue.end_nap());
+        assert_eq!(queue.push_one(&mut Body::Slice(b"y")), Pushed::Queued, "it knows");
+        assert!(!queue.begin_nap(), "there is something");
+        assert_eq!(drain(&queue, &mut cursor).len(), SHORTEST_NAP + 1);
+    }
+    // The end is always told at once.
+    assert!(queue.begin_nap());
+    assert!(queue.end());
+    assert!(!queue.end_nap() && !queue.begin_nap());
+}
+
+#[test]
+fn a_nap_that_finds_little_is_the_last() {
+    for found in [0, SHORTEST_NAP - 1] {
+        let queue = streaming(0);
+        let mut cursor = Cursor::new();
+        let _ = cursor.refill(&queue);
+        assert!(queue.begin_nap());
+        for _ in 0..found {
+            assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Queued);
+        }
+        assert_eq!(queue.end_nap(), found > 0);
+        assert_eq!(drain(&queue, &mut cursor).len(), found);
+        assert!(!queue.begin_nap());
+        assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Wake);
+    }
+}
+
+#[test]
+fn small_marks_and_eager_pipes_know_no_naps() {
+    for (hwm, forbidden) in [(1, false), (4 * SHORTEST_NAP - 1, false), (0, true), (1000, true)] {
+        let queue = streaming(hwm);
+        if forbidden {
+            queue.forbid_naps();
+        }
+        let _ = Cursor::new().refill(&queue);
+        assert!(!queue.begin_nap());
+        assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Wake);
+    }
+}

@@ -7,7 +7,7 @@ use super::*;
 fn receive(queue: &Queue, news: &Mailbox<()>, producer: &Mailbox<()>, count: usize) -> Vec<Vec<u8>> {
     let (mut cursor, mut messages, mut message) = (Cursor::new(), Vec::new(), Vec::new());
     while messages.len() < count {
-        let Taken { ended, unblocked } = cursor.refill(queue);
+        let Taken { ended, unblocked, .. } = cursor.refill(queue);
         if unblocked {
             producer.post(());
         }
@@ -186,5 +186,38 @@ fn conflation_delivers_the_newest_message_and_never_an_older_one_after_it() {
         assert_eq!(got.last(), Some(&2));
         sender.join().unwrap();
         assert_eq!(queue.in_flight(), 0, "what was replaced counts no more");
+    });
+}
+
+/// The nap's own end is a time-out, which may come at any time.
+#[test]
+fn a_consumer_that_naps_misses_no_message() {
+    check(|| {
+        let queue = Arc::new(Queue::new(config(0)));
+        queue.set_streaming(true);
+        let (consumer, producer) = (Mailbox::new(), Mailbox::new());
+        let sender = {
+            let (queue, consumer, producer) =
+                (Arc::clone(&queue), Arc::clone(&consumer), Arc::clone(&producer));
+            thread::spawn(move || (0..3).for_each(|body| send(&queue, &consumer, &producer, body)))
+        };
+        let (mut cursor, mut got, mut naps) = (Cursor::new(), Vec::new(), 0);
+        while got.len() < 3 {
+            let _ = cursor.refill(&queue);
+            if let Some(message) = cursor.next_message() {
+                got.push(message.to_vec());
+                continue;
+            }
+            if naps < 2 && queue.begin_nap() {
+                naps += 1;
+                thread::yield_now();
+                if queue.end_nap() {
+                    continue;
+                }
+            }
+            consumer.wait();
+        }
+        assert_eq!(got, [[0], [1], [2]]);
+        sender.join().unwrap();
     });
 }

@@ -61,4 +61,6 @@ counters! {
     heartbeat_timeouts by heartbeat_timeout,
     /// Connections that were lost and are being made again.
     reconnects by reconnect,
+    /// Times a receiver of a stream within the process found messages that it had let gather.
+    naps by nap,
 }

@@ -18,6 +18,9 @@ pub(super) const MAX_LEASES: usize = 32;
 const INBOX_TOKEN: u64 = u64::MAX;
 /// Events taken in one wait; the rest comes with the next.
 const EVENTS: usize = 8;
+/// How long the receiver of a stream within the process lets messages gather at the most, with what the kernel's timers
+/// add to it.
+const NAP: Duration = Duration::from_micros(30);
 
 /// Whether this process and build let application threads do I/O at all (`ZLINK_DIRECT_IO`, cargo feature
 /// `direct-io`).
@@ -98,6 +101,11 @@ impl Socket {
         core.pipes.flush();
         let Some(holder) = core.begin_direct_wait(&self.inbox) else {
             let seen = core.seen;
+            let last = core.pipes.last_read;
+            if core.pipes.get(last).is_some_and(|pipe| pipe.begin_nap()) {
+                drop(core);
+                return self.nap(seen, last, deadline);
+            }
             drop(core);
             let ended = self.inbox.sleep(seen, deadline);
             return (self.lock(), ended);
@@ -120,6 +128,26 @@ impl Socket {
         } else {
             Ended::Woken
         };
+        (core, ended)
+    }
+
+    /// Sleeps for a moment while messages gather in a pipe that has begun a nap.
+    fn nap(&self, seen: u64, index: usize, deadline: Option<Instant>) -> (BiasedGuard<'_, Core>, Ended) {
+        let end = Instant::now() + NAP;
+        let mut ended = self.inbox.sleep(seen, Some(deadline.map_or(end, |deadline| deadline.min(end))));
+        let mut core = self.lock();
+        let Core { pattern, pipes, .. } = &mut *core;
+        if pipes.get(index).is_some_and(|pipe| pipe.end_nap()) {
+            pattern.readable(pipes, index);
+            pipes.counters.nap();
+            // There may be more than this thread takes, and nobody told of it.
+            self.inbox.nudge_sleepers();
+            self.inbox.nudge_watcher();
+            ended = Ended::Woken;
+        }
+        if ended == Ended::TimedOut && deadline.is_none_or(|deadline| deadline > Instant::now()) {
+            ended = Ended::Woken;
+        }
         (core, ended)
     }
 

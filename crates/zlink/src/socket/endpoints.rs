@@ -488,6 +488,7 @@ impl Socket {
             routing_id: options.routing_id.clone(),
             marks: Marks { send: options.send_hwm as usize, receive: options.receive_hwm as usize },
             conflate: self.conflates(options),
+            eager: options.write_batching == 0,
             hello: options.hello_message.clone(),
             disconnect: options.disconnect_message.clone(),
         }
