@@ -4,12 +4,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, Kind, Mechanism, Pattern, Transport};
+use crate::cell::{Cell, Kind, Mechanism, Transport};
+use crate::harness::Batching;
 
 /// The name of the engine all others are compared with.
 pub(crate) const REFERENCE: &str = "libzmq";
 /// The name of its second measurement, whose difference from the first is noise.
 pub(crate) const REFERENCE_AGAIN: &str = "libzmq (A/A)";
+/// The name of plain sockets.
+pub(crate) const RAW: &str = "raw";
+/// The engines that can be chosen by name.
+pub(crate) const ENGINES: [&str; 5] = [REFERENCE, "zlink", "zlink-io-thread", "zlink-rs", RAW];
 
 /// How a worker runs an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +34,19 @@ pub(crate) enum EngineKind {
 pub(crate) struct Engine {
     pub(crate) name: String,
     pub(crate) kind: EngineKind,
+    /// Variables its processes have in their environment besides those of the bench.
+    pub(crate) environment: Vec<(String, String)>,
+    /// What its sockets are set to.
+    pub(crate) batching: Batching,
+    /// Nanoseconds that are wasted over each part received, on purpose.
+    pub(crate) slow_ns: u64,
 }
 
 impl Engine {
+    pub(crate) fn new(name: &str, kind: EngineKind) -> Self {
+        Self { name: name.into(), kind, environment: Vec::new(), batching: Batching::default(), slow_ns: 0 }
+    }
+
     pub(crate) fn reference() -> Self {
         Self::library(REFERENCE, libzmq_reference::shared_object())
     }
@@ -41,11 +56,11 @@ impl Engine {
     }
 
     pub(crate) fn library(name: &str, path: &Path) -> Self {
-        Self { name: name.into(), kind: EngineKind::Library(path.into()) }
+        Self::new(name, EngineKind::Library(path.into()))
     }
 
     pub(crate) fn raw() -> Self {
-        Self { name: "raw".into(), kind: EngineKind::Raw }
+        Self::new(RAW, EngineKind::Raw)
     }
 
     pub(crate) fn zlink_rs() -> Self {
@@ -54,7 +69,14 @@ impl Engine {
         } else {
             EngineKind::Unavailable("built without the feature zlink-rs".into())
         };
-        Self { name: "zlink-rs".into(), kind }
+        Self::new("zlink-rs", kind)
+    }
+
+    /// What it is set to, in words; nothing for the defaults.
+    pub(crate) fn special(&self) -> String {
+        let environment = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let batching = Some(self.batching.describe()).filter(|text| !text.is_empty());
+        environment.chain(batching).collect::<Vec<_>>().join(", ")
     }
 
     /// Why this engine has nothing to measure in `cell`, if so. Such a cell is left out, not failed.
@@ -73,20 +95,19 @@ impl Engine {
                 _ => {}
             }
         }
-        match self.kind {
-            EngineKind::Raw if cell.kind == Kind::Connect => Some("a plain socket has no handshake"),
-            EngineKind::Raw if cell.transport == Transport::Inproc => {
-                Some("there is no socket between two threads")
-            }
-            EngineKind::Raw if cell.pattern == Pattern::DealerRouter => {
-                Some("a plain socket has no routing ids")
-            }
-            EngineKind::ZlinkRs if cell.pattern == Pattern::DealerRouter => {
-                Some("the harness drives no multipart messages through the Rust API")
-            }
-            EngineKind::ZlinkRs if cell.pattern == Pattern::PubSub => {
-                Some("the harness sets no subscription through the Rust API")
-            }
+        if self.kind != EngineKind::Raw {
+            return None;
+        }
+        match cell.kind {
+            Kind::Connect | Kind::Idle => return Some("a plain socket has no handshake"),
+            Kind::FanOut => return Some("a plain socket has no subscriptions"),
+            _ => {}
+        }
+        match cell.transport {
+            Transport::Inproc => Some("there is no socket between two threads"),
+            Transport::Ws => Some("a plain socket has no WebSocket"),
+            _ if cell.pattern.is_routed() => Some("a plain socket has no routing ids"),
+            _ if cell.peers > 1 => Some("a plain socket has one peer"),
             _ => None,
         }
     }
@@ -99,7 +120,7 @@ pub(crate) fn parse_engine(text: &str) -> Result<Engine, String> {
         .split_once('=')
         .filter(|(name, path)| !name.is_empty() && !path.is_empty())
         .ok_or_else(|| format!("`{text}` is not NAME=PATH"))?;
-    if ["libzmq", "zlink", "zlink-rs", "raw", REFERENCE_AGAIN].contains(&name) {
+    if ENGINES.contains(&name) || name == REFERENCE_AGAIN {
         return Err(format!("`{name}` is the name of a built-in engine"));
     }
     let path = std::path::absolute(path).map_err(|error| format!("`{path}`: {error}"))?;

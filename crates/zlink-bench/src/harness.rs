@@ -2,32 +2,52 @@
 //!
 //! They follow the structure of libzmq's `perf/` programs: a round trip bounces one message object
 //! between the two sides, a stream makes a fresh message for each send and receives into one object.
-//! Each loop is compiled for each engine, so that nothing stands between it and the library.
+//! Each loop is compiled for each engine and each way of addressing ([`link`]), so that nothing stands
+//! between it and the library.
 
 #[allow(unsafe_code)]
 pub(crate) mod capi;
+mod link;
+mod many;
+mod pairs;
 pub(crate) mod raw;
 #[cfg(feature = "zlink-rs")]
 pub(crate) mod rust_api;
+pub(crate) mod slowed;
+mod timed;
 
 use std::io;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, Kind, Mechanism};
+use crate::cell::{Cell, Kind, Mechanism, Pattern, Topics};
 use crate::system::Usage;
+use link::{Addressed, Bytes, Link, Plain, Polled, Routed};
+
+pub(crate) use many::run_connections;
 
 /// The longest routing id there is (23/ZMTP, 28/REQREP).
 const ROUTING_ID_MAX: usize = 255;
 
-/// Options both sides set alike.
+/// What a fan-out's messages begin with.
+const TOPIC: [u8; 8] = *b"bench-on";
+/// What the last message of a fan-out begins with, to which every subscriber is subscribed.
+const LAST: [u8; 8] = *b"last-one";
+/// Topics no message begins with, for each subscriber that has them.
+const OTHER_TOPICS: usize = 100;
+
+/// Options of one socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SocketOptions {
     /// Send and receive high-water mark in messages; `None` leaves the library's default.
     pub(crate) hwm: Option<i32>,
     pub(crate) security: Security,
+    pub(crate) routing: Routing,
+    pub(crate) batching: Batching,
+    /// Connections that may wait to be accepted; `None` leaves the library's default.
+    pub(crate) backlog: Option<i32>,
 }
 
 /// How a side secures its connections.
@@ -48,15 +68,80 @@ impl Security {
     }
 }
 
+/// Routing ids that are set rather than left to the library; see [`routing_id`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Routing {
+    /// `ZMQ_ROUTING_ID`.
+    pub(crate) own: Option<u32>,
+    /// `ZMQ_CONNECT_ROUTING_ID`, and with it `ZMQ_ROUTER_MANDATORY` on a ROUTER, which waits then at its
+    /// high-water mark rather than drop.
+    pub(crate) peer: Option<u32>,
+}
+
+/// The number of the bound side among the routing ids.
+const BOUND: u32 = 0;
+
+impl Routing {
+    /// Of the bound side.
+    pub(crate) fn bound(pattern: Pattern) -> Self {
+        match pattern {
+            Pattern::RouterRouter | Pattern::RouterRouterPolled => Self { own: Some(BOUND), peer: None },
+            _ => Self::default(),
+        }
+    }
+
+    /// Of the connected side's socket number `index` of all that share the bound one.
+    pub(crate) fn connected(pattern: Pattern, index: u32) -> Self {
+        match pattern {
+            Pattern::RouterRouter | Pattern::RouterRouterPolled => {
+                Self { own: Some(index + 1), peer: Some(BOUND) }
+            }
+            Pattern::Stream => Self { own: None, peer: Some(BOUND) },
+            _ => Self::default(),
+        }
+    }
+}
+
+/// A routing id as the sockets know it.
+pub(crate) fn routing_id(number: u32) -> [u8; 8] {
+    let mut id = *b"id..0000";
+    id[4..].copy_from_slice(&number.to_be_bytes());
+    id
+}
+
+/// zlink's batching options (docs/options.md); `None` leaves the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Batching {
+    /// `ZMQ_ASIO_WRITE_BATCHING`: −1 adaptive, 0 never, 1 always.
+    pub(crate) mode: Option<i32>,
+    /// `ZMQ_ASIO_BATCH_TIMEOUT`, in microseconds.
+    pub(crate) timeout_us: Option<i32>,
+    /// `ZMQ_ASIO_WRITE_BATCH_MAX_MESSAGES`.
+    pub(crate) messages: Option<i32>,
+    /// `ZMQ_ASIO_WRITE_BATCH_MAX_BYTES`.
+    pub(crate) bytes: Option<i32>,
+}
+
+impl Batching {
+    /// What is set, as it is named on the command line.
+    pub(crate) fn describe(&self) -> String {
+        let parts = [
+            ("batching", self.mode),
+            ("timeout", self.timeout_us),
+            ("messages", self.messages),
+            ("bytes", self.bytes),
+        ];
+        let set = parts.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+        set.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// The server's keys, which are nobody's secret: those of `zmq_curve`(7).
 pub(crate) const SERVER_PUBLIC: &str = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
 pub(crate) const SERVER_SECRET: &str = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6";
 /// The client's keys.
 pub(crate) const CLIENT_PUBLIC: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
 pub(crate) const CLIENT_SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
-
-/// Sockets that are connected at a time where connections are counted.
-const AT_A_TIME: u64 = 32;
 
 /// A loaded library with one context, which opens sockets in any thread.
 pub(crate) trait Library: Sync {
@@ -65,7 +150,8 @@ pub(crate) trait Library: Sync {
     /// Name and version as the library itself reports them.
     fn version(&self) -> String;
 
-    /// Opens a socket of the type that `zmq.h` numbers so.
+    /// Opens a socket of the type that `zmq.h` numbers so. An XPUB waits for slow subscribers, and shows every
+    /// subscription of each of them.
     fn socket(&self, socket_type: i32, options: SocketOptions) -> io::Result<Self::Socket>;
 }
 
@@ -83,8 +169,14 @@ pub(crate) trait Socket {
         Ok(())
     }
 
-    /// Takes the subscription of the one subscriber (XPUB only).
-    fn await_subscription(&mut self) -> io::Result<()>;
+    /// Subscribes to what begins with `topic` (SUB only).
+    fn subscribe(&mut self, topic: &[u8]) -> io::Result<()>;
+
+    /// Takes one subscription of a subscriber (XPUB only).
+    fn await_subscription(&mut self) -> io::Result<()> {
+        let mut message = self.empty(64)?;
+        self.recv(&mut message).map(drop)
+    }
 
     /// A message of `size` zero bytes for the round trip.
     fn message(&self, size: usize) -> io::Result<Self::Message>;
@@ -98,6 +190,12 @@ pub(crate) trait Socket {
     /// Makes a message of `size` bytes, contents left as they are, and sends it.
     fn send_fresh(&mut self, size: usize) -> io::Result<()>;
 
+    /// As [`send_fresh`](Self::send_fresh), with `stamp` as its first eight bytes, and on its way at once.
+    fn send_stamped(&mut self, size: usize, stamp: [u8; 8]) -> io::Result<()>;
+
+    /// Sends `bytes`, to be followed by another part.
+    fn send_part(&mut self, bytes: &[u8]) -> io::Result<()>;
+
     /// Hands over what `send_fresh` may have gathered.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
@@ -105,157 +203,201 @@ pub(crate) trait Socket {
 
     /// Receives one part into `message` and returns its size in bytes.
     fn recv(&mut self, message: &mut Self::Message) -> io::Result<usize>;
+
+    /// The first eight bytes of a message received; zeros behind a shorter one.
+    fn stamp(&self, message: &Self::Message) -> [u8; 8];
+
+    /// Waits, as `zmq_poll` does, until there is a message to receive.
+    fn wait_readable(&mut self) -> io::Result<()>;
 }
 
-/// What one side has to tell after its loop.
+/// How the two sides of a run agree on when it begins, where the sender keeps to a clock: else the messages of its
+/// first moments would wait for the connection.
+pub(crate) struct Signals<'a> {
+    /// Tells that a first message has come through.
+    pub(crate) arrived: &'a dyn Fn() -> io::Result<()>,
+    /// Waits until that is so of all pairs of sockets.
+    pub(crate) await_start: &'a dyn Fn(),
+}
+
+/// What one thread has to tell after its loop.
 pub(crate) struct Outcome {
-    /// From the first measured message to the last; zero where this side does not measure.
-    pub(crate) elapsed: Duration,
-    /// Round-trip times in nanoseconds, on the side that measures them.
+    /// From the first measured message to the last; `None` where this side does not measure.
+    pub(crate) span: Option<(Instant, Instant)>,
+    /// Times in nanoseconds, on the side that measures them.
     pub(crate) latency: Option<Histogram<u64>>,
     /// Taken when the measured part began.
     pub(crate) usage_at_start: Usage,
 }
 
-/// Runs the bound side: echo or sink.
-pub(crate) fn run_bound<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<Outcome> {
-    match (cell.kind, cell.pattern.is_routed()) {
-        (Kind::RoundTrip | Kind::Connect, false) => echo(socket, cell),
-        (Kind::RoundTrip | Kind::Connect, true) => echo_routed(socket, cell),
-        (Kind::Stream, false) => sink::<S, false>(socket, cell),
-        (Kind::Stream, true) => sink::<S, true>(socket, cell),
+impl Outcome {
+    fn of_helper(usage_at_start: Usage) -> Self {
+        Self { span: None, latency: None, usage_at_start }
+    }
+
+    fn since(begin: Instant, usage_at_start: Usage) -> Self {
+        Self { span: Some((begin, Instant::now())), latency: None, usage_at_start }
+    }
+
+    fn with_latency(self, latency: Histogram<u64>) -> Self {
+        Self { latency: Some(latency), ..self }
+    }
+
+    /// All threads of a process as one: from the first that began to the last that was through. Threads that
+    /// do not measure count only if none does.
+    pub(crate) fn merge(outcomes: Vec<Self>) -> Option<Self> {
+        let any = outcomes.iter().any(|outcome| outcome.span.is_some());
+        let mut all = outcomes.into_iter().filter(|outcome| outcome.span.is_some() == any);
+        let mut merged = all.next()?;
+        for one in all {
+            if let (Some(merged), Some(one)) = (&mut merged.span, one.span) {
+                *merged = (merged.0.min(one.0), merged.1.max(one.1));
+            }
+            merged.usage_at_start = merged.usage_at_start.earlier(one.usage_at_start);
+            if let (Some(merged), Some(one)) = (&mut merged.latency, one.latency) {
+                // Both have the same bounds.
+                let _ = merged.add(one);
+            }
+        }
+        Some(merged)
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.span.map_or(Duration::ZERO, |(begin, end)| end.saturating_duration_since(begin))
     }
 }
 
-/// Runs the connected side: ping or source.
-pub(crate) fn run_connected<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<Outcome> {
-    match cell.kind {
-        Kind::RoundTrip | Kind::Connect => ping(socket, cell),
-        Kind::Stream => source(socket, cell),
-    }
+/// One nanosecond to one minute with three digits: 200 KiB, the same for every engine.
+fn histogram() -> io::Result<Histogram<u64>> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)
 }
 
-/// Connects socket after socket: each asks once, and is closed when it has its answer.
-pub(crate) fn run_connections<S: Socket>(
-    open: impl Fn() -> io::Result<S>,
-    endpoint: &str,
+/// Runs the bound side: echo or sink, or the publisher of a fan-out.
+pub(crate) fn run_bound<S: Socket>(
+    socket: &mut S,
     cell: &Cell,
+    signals: &Signals<'_>,
 ) -> io::Result<Outcome> {
-    let run = |count: u64| {
-        let mut left = count;
-        while left > 0 {
-            let mut sockets = Vec::new();
-            for _ in 0..left.min(AT_A_TIME) {
-                let mut socket = open()?;
-                socket.connect(endpoint)?;
-                let mut message = socket.message(cell.size)?;
-                socket.send(&mut message, false)?;
-                sockets.push((socket, message));
+    match cell.pattern {
+        Pattern::DealerRouter | Pattern::RouterRouter => {
+            let link = Routed::new(socket)?;
+            bound(socket, link, cell, signals)
+        }
+        Pattern::RouterRouterPolled => {
+            let link = Polled(Routed::new(socket)?);
+            bound(socket, link, cell, signals)
+        }
+        Pattern::Stream => {
+            let link = Bytes::new(socket, cell.size, None)?;
+            bound(socket, link, cell, signals)
+        }
+        _ => bound(socket, Plain, cell, signals),
+    }
+}
+
+fn bound<S: Socket, L: Link<S>>(
+    socket: &mut S,
+    mut link: L,
+    cell: &Cell,
+    signals: &Signals<'_>,
+) -> io::Result<Outcome> {
+    match cell.kind {
+        Kind::RoundTrip | Kind::Connect => pairs::echo(socket, &mut link, cell),
+        Kind::Stream => pairs::sink(socket, &mut link, cell),
+        Kind::Paced => timed::sink(socket, &mut link, cell, signals, 1),
+        Kind::Burst => timed::sink(socket, &mut link, cell, signals, cell.burst),
+        Kind::FanOut => many::publish(socket, cell),
+        Kind::Idle => many::accept_and_idle(socket, &mut link, cell),
+    }
+}
+
+/// Runs the connected side: ping, source or the subscribers. There are as many `sockets` as the cell has peers.
+pub(crate) fn run_connected<S: Socket>(
+    sockets: &mut [S],
+    cell: &Cell,
+    signals: &Signals<'_>,
+) -> io::Result<Outcome> {
+    match (cell.pattern, sockets) {
+        (Pattern::RouterRouter, [socket]) => {
+            let link = Addressed::new(socket, BOUND)?;
+            connected(socket, link, cell, signals)
+        }
+        (Pattern::RouterRouterPolled, [socket]) => {
+            let link = Polled(Addressed::new(socket, BOUND)?);
+            connected(socket, link, cell, signals)
+        }
+        (Pattern::Stream, [socket]) => {
+            let link = Bytes::new(socket, cell.size, Some(BOUND))?;
+            connected(socket, link, cell, signals)
+        }
+        (_, [socket]) if matches!(cell.kind, Kind::RoundTrip | Kind::Stream | Kind::Paced | Kind::Burst) => {
+            connected(socket, Plain, cell, signals)
+        }
+        (pattern, sockets) => match cell.kind {
+            Kind::FanOut => many::subscribe(sockets, cell),
+            Kind::Idle => many::connect_and_idle(sockets, cell),
+            _ if pattern == Pattern::RouterRouter => {
+                let link = Addressed::new(&sockets[0], BOUND)?;
+                many::source(sockets, link, cell)
             }
-            left -= sockets.len() as u64;
-            for (socket, message) in &mut sockets {
-                check(socket.recv(message)?, cell.size)?;
-            }
+            _ => many::source(sockets, Plain, cell),
+        },
+    }
+}
+
+fn connected<S: Socket, L: Link<S>>(
+    socket: &mut S,
+    mut link: L,
+    cell: &Cell,
+    signals: &Signals<'_>,
+) -> io::Result<Outcome> {
+    match cell.kind {
+        Kind::Paced => timed::paced_source(socket, &mut link, cell, signals),
+        Kind::Burst => timed::burst_source(socket, &mut link, cell, signals),
+        Kind::Stream => pairs::source(socket, &mut link, cell),
+        _ => pairs::ping(socket, &mut link, cell),
+    }
+}
+
+/// What a socket has to do once between connecting and its loop.
+pub(crate) fn greet<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<()> {
+    match (cell.pattern, cell.kind) {
+        (Pattern::PubSub, Kind::FanOut) => many::ask_for_topics(socket, cell.topics),
+        (Pattern::PubSub, _) => socket.await_subscription(),
+        _ => Ok(()),
+    }
+}
+
+/// What a socket has to do once before it is bound.
+pub(crate) fn prepare<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<()> {
+    if cell.pattern == Pattern::PubSub && cell.kind != Kind::FanOut {
+        return socket.subscribe(b"");
+    }
+    Ok(())
+}
+
+/// How many topics a subscriber asks for.
+fn topics_of(topics: Topics) -> Vec<Vec<u8>> {
+    let others = (0..OTHER_TOPICS).map(|number| format!("other{number:03}").into_bytes());
+    let mut all = vec![LAST.to_vec()];
+    match topics {
+        Topics::All => all = vec![Vec::new()],
+        Topics::Match => all.push(TOPIC.to_vec()),
+        Topics::Crowd => {
+            all.push(TOPIC.to_vec());
+            all.extend(others);
         }
-        Ok::<(), io::Error>(())
-    };
-    run(cell.warmup)?;
-    let usage_at_start = Usage::now()?;
-    let begin = Instant::now();
-    run(cell.count)?;
-    Ok(Outcome { elapsed: begin.elapsed(), latency: None, usage_at_start })
+        Topics::Never => all.extend(others),
+    }
+    all
 }
 
-fn ping<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<Outcome> {
-    let mut message = socket.message(cell.size)?;
-    for _ in 0..cell.warmup {
-        socket.send(&mut message, false)?;
-        check(socket.recv(&mut message)?, cell.size)?;
-    }
-    // One nanosecond to one minute with three digits: 200 KiB, the same for every engine.
-    let mut latency = Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?;
-    let idle = Duration::from_micros(cell.idle_us);
-    let usage_at_start = Usage::now()?;
-    let begin = Instant::now();
-    for _ in 0..cell.count {
-        if !idle.is_zero() {
-            thread::sleep(idle);
-        }
-        let sent = Instant::now();
-        socket.send(&mut message, false)?;
-        let size = socket.recv(&mut message)?;
-        latency.saturating_record(sent.elapsed().as_nanos() as u64);
-        check(size, cell.size)?;
-    }
-    Ok(Outcome { elapsed: begin.elapsed(), latency: Some(latency), usage_at_start })
-}
-
-fn echo<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<Outcome> {
-    let mut message = socket.empty(cell.size.max(ROUTING_ID_MAX))?;
-    let mut turn = || {
-        check(socket.recv(&mut message)?, cell.size)?;
-        socket.send(&mut message, false)
-    };
-    for _ in 0..cell.warmup {
-        turn()?;
-    }
-    let usage_at_start = Usage::now()?;
-    for _ in 0..cell.count {
-        turn()?;
-    }
-    Ok(Outcome { elapsed: Duration::ZERO, latency: None, usage_at_start })
-}
-
-fn echo_routed<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<Outcome> {
-    let mut routing_id = socket.empty(ROUTING_ID_MAX)?;
-    let mut message = socket.empty(cell.size.max(ROUTING_ID_MAX))?;
-    let mut turn = || {
-        socket.recv(&mut routing_id)?;
-        check(socket.recv(&mut message)?, cell.size)?;
-        socket.send(&mut routing_id, true)?;
-        socket.send(&mut message, false)
-    };
-    for _ in 0..cell.warmup {
-        turn()?;
-    }
-    let usage_at_start = Usage::now()?;
-    for _ in 0..cell.count {
-        turn()?;
-    }
-    Ok(Outcome { elapsed: Duration::ZERO, latency: None, usage_at_start })
-}
-
-fn source<S: Socket>(socket: &mut S, cell: &Cell) -> io::Result<Outcome> {
-    for _ in 0..cell.warmup {
-        socket.send_fresh(cell.size)?;
-    }
-    let usage_at_start = Usage::now()?;
-    for _ in 0..cell.count {
-        socket.send_fresh(cell.size)?;
-    }
-    socket.flush()?;
-    Ok(Outcome { elapsed: Duration::ZERO, latency: None, usage_at_start })
-}
-
-/// The clock starts when the last message of the warm-up has arrived, so `count` messages lie between
-/// the two readings.
-fn sink<S: Socket, const ROUTED: bool>(socket: &mut S, cell: &Cell) -> io::Result<Outcome> {
-    let mut message = socket.empty(cell.size.max(ROUTING_ID_MAX))?;
-    let mut turn = || {
-        if ROUTED {
-            socket.recv(&mut message)?;
-        }
-        check(socket.recv(&mut message)?, cell.size)
-    };
-    for _ in 0..cell.warmup {
-        turn()?;
-    }
-    let usage_at_start = Usage::now()?;
-    let begin = Instant::now();
-    for _ in 0..cell.count {
-        turn()?;
-    }
-    Ok(Outcome { elapsed: begin.elapsed(), latency: None, usage_at_start })
+/// The first eight bytes; zeros behind fewer.
+fn first_eight(bytes: &[u8]) -> [u8; 8] {
+    let mut eight = [0; 8];
+    let length = bytes.len().min(eight.len());
+    eight[..length].copy_from_slice(&bytes[..length]);
+    eight
 }
 
 fn check(received: usize, expected: usize) -> io::Result<()> {
@@ -263,4 +405,46 @@ fn check(received: usize, expected: usize) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(format!("received {received} bytes instead of {expected}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routing_ids_differ_and_do_not_begin_with_zero() {
+        assert_ne!(routing_id(0), routing_id(1));
+        assert_ne!(routing_id(1), routing_id(256));
+        assert_ne!(routing_id(0)[0], 0);
+    }
+
+    #[test]
+    fn subscribers_ask_for_the_topics_their_scenario_says() {
+        assert_eq!(topics_of(Topics::All), [Vec::<u8>::new()]);
+        assert_eq!(topics_of(Topics::Match).len(), 2);
+        assert_eq!(topics_of(Topics::Crowd).len(), 2 + OTHER_TOPICS);
+        let never = topics_of(Topics::Never);
+        assert!(never.iter().all(|topic| !TOPIC.starts_with(topic)));
+    }
+
+    #[test]
+    fn threads_are_merged_from_the_first_beginning_to_the_last_end() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let outcome = |from: u32, to: u32, value: u64| {
+            let mut latency = histogram().expect("the bounds are valid");
+            latency.saturating_record(value);
+            Outcome {
+                span: Some((now + second * from, now + second * to)),
+                latency: Some(latency),
+                usage_at_start: Usage::default(),
+            }
+        };
+        let helper = Outcome::of_helper(Usage::default());
+        let merged = Outcome::merge(vec![outcome(1, 3, 10), helper, outcome(2, 5, 20)]);
+        let merged = merged.expect("there are outcomes");
+        assert_eq!(merged.elapsed(), second * 4);
+        assert_eq!(merged.latency.map(|latency| latency.len()), Some(2));
+        assert!(Outcome::merge(Vec::new()).is_none());
+    }
 }

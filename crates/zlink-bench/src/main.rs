@@ -1,37 +1,48 @@
 //! Measures zlink against libzmq 4.3.5 and the raw socket in one run.
 //!
-//! [`suite`] runs [`cell`]s × [`engine`]s × rounds; [`runner`] does one of these runs by starting two
-//! [`worker`] processes of this program, which run the timed loops in [`harness`]; [`report`] and
-//! [`mod@gate`] say what came out.
+//! A [`cell`] is a scenario, written as a line ([`scenario`]); the suites are files of such lines, some with
+//! what they have to keep to ([`limit`]). [`suite`] runs cells × [`engine`]s × rounds; [`runner`] does one of
+//! these runs by starting two [`worker`] processes of this program, which run the timed loops in
+//! [`harness`]; [`report`] says what came out.
 
 #![deny(unsafe_code)]
 
 mod cell;
 mod cli;
 mod engine;
-mod gate;
 mod harness;
+mod limit;
+mod measure;
 mod report;
 mod runner;
+mod scenario;
 mod stats;
 mod suite;
+mod sweep;
+mod syscalls;
 mod system;
 mod worker;
 mod zlink_build;
 
 use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cell::{Cell, Kind, Mechanism, Pattern, Pin, Transport};
-use crate::cli::{Cli, Command, Common, Scope};
-use crate::engine::{Engine, EngineKind};
-use crate::runner::Settings;
+use crate::cell::{Cell, Kind};
+use crate::cli::{Cli, Command, Options};
+use crate::limit::Limit;
+use crate::measure::{Usual, measure, print};
 use crate::suite::SuiteResult;
-use crate::system::Environment;
+
+/// Suites, as data.
+const QUICK: &str = include_str!("../suites/quick.txt");
+const CURVE: &str = include_str!("../suites/curve.txt");
+const SMOKE: &str = include_str!("../suites/smoke.txt");
+const MATRIX: &str = include_str!("../suites/matrix.txt");
+/// The targets.
+const FULL: &str = include_str!("../suites/full.txt");
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -48,35 +59,53 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<bool, String> {
     match command {
         Command::Peer => Ok(worker::run()),
-        Command::Quick { common } => {
-            let cells = quick_cells(common.duration.unwrap_or(0.5));
-            measure("quick", cells, &common, 3).map(|result| has_reference(&result))
+        Command::Quick(options) => compare(suite(QUICK)?, &options, &Usual::new("quick", 3)),
+        Command::Curve(options) => compare(suite(CURVE)?, &options, &Usual::new("curve", 5)),
+        Command::Matrix(options) => {
+            let usual = Usual { seconds: 0.2, engines: &["libzmq", "zlink"], ..Usual::new("matrix", 3) };
+            compare(suite(MATRIX)?, &options, &usual)
         }
-        Command::Latency { scope, idle, common } => {
-            let cells = scoped_cells(Kind::RoundTrip, &scope, idle, &common)?;
-            measure("latency", cells, &common, 3).map(|result| has_reference(&result))
+        Command::Latency(options) => compare_kinds(&[Kind::RoundTrip], &options, "latency"),
+        Command::Throughput(options) => compare_kinds(&[Kind::Stream], &options, "throughput"),
+        Command::Connect(options) => compare_kinds(&[Kind::Connect], &options, "connect"),
+        Command::Run { scenarios, options } if scenarios.is_empty() => match &options.selection.kind {
+            kinds if kinds.is_empty() => Err("run needs a scenario, or --kind".into()),
+            kinds => compare_kinds(kinds, &options, "run"),
+        },
+        Command::Run { scenarios, options } => {
+            compare(suite(&scenarios.join("\n"))?, &options, &Usual::new("run", 3))
         }
-        Command::Throughput { scope, common } => {
-            let cells = scoped_cells(Kind::Stream, &scope, 0, &common)?;
-            measure("throughput", cells, &common, 3).map(|result| has_reference(&result))
+        Command::Smoke(options) => {
+            let result = measure(suite(SMOKE)?, &options, &Usual::new("smoke", 1))?;
+            Ok(result.is_none_or(|result| result.failures().next().is_none()))
         }
-        Command::Connect { scope, common } => {
-            let cells = scoped_cells(Kind::Connect, &scope, 0, &common)?;
-            measure("connect", cells, &common, 3).map(|result| has_reference(&result))
+        Command::Full(options) => {
+            let usual = Usual::new("full", 5).all_engines();
+            judge("Targets", limit::parse(FULL)?, "zlink", &options, &usual)
         }
-        Command::Curve { common } => {
-            let cells = curve_cells(common.duration.unwrap_or(0.5));
-            measure("curve", cells, &common, 5).map(|result| has_reference(&result))
-        }
-        Command::Smoke { common } => {
-            let result = measure("smoke", smoke_cells(), &common, 1)?;
-            Ok(result.failures().next().is_none())
-        }
-        Command::Gate { thresholds, judge, common } => {
+        Command::Gate { thresholds, judge, options } => {
             let usual = || zlink_build::workspace().join("crates/zlink-bench/thresholds.txt");
-            gate(&thresholds.unwrap_or_else(usual), &judge, &common)
+            gate(&thresholds.unwrap_or_else(usual), &judge, &options)
         }
+        Command::Sweep(options) => sweep::sweep(&options),
+        Command::Report { records, baseline, out } => page(&records, baseline.as_deref(), out),
     }
+}
+
+fn suite(text: &str) -> Result<Vec<Cell>, String> {
+    scenario::parse_suite(text)
+}
+
+fn compare(cells: Vec<Cell>, options: &Options, usual: &Usual) -> Result<bool, String> {
+    Ok(measure(cells, options, usual)?.is_none_or(|result| has_reference(&result)))
+}
+
+fn compare_kinds(kinds: &[Kind], options: &Options, name: &'static str) -> Result<bool, String> {
+    let mut cells = Vec::new();
+    for &kind in kinds {
+        cells.extend(options.selection.scenario(kind).cells()?);
+    }
+    compare(cells, options, &Usual::new(name, 3))
 }
 
 /// A comparison without libzmq's figures is none; other engines may fail and are reported so.
@@ -84,164 +113,97 @@ fn has_reference(result: &SuiteResult) -> bool {
     result.failures().all(|(_, row, _)| row.engine != engine::REFERENCE)
 }
 
-fn gate(thresholds: &Path, judge: &str, common: &Common) -> Result<bool, String> {
+fn gate(thresholds: &Path, engine: &str, options: &Options) -> Result<bool, String> {
     let text =
         fs::read_to_string(thresholds).map_err(|error| format!("{}: {error}", thresholds.display()))?;
-    let thresholds = gate::parse(&text).map_err(|error| format!("{}: {error}", thresholds.display()))?;
-    let known = common.engines.iter().chain(common.others.iter().map(|engine| &engine.name));
-    if !known.into_iter().any(|name| name == judge) {
-        return Err(format!("there is no engine `{judge}` to judge"));
-    }
-    let cells = gate::cells(&thresholds, common.duration.unwrap_or(0.5));
-    let result = measure("gate", cells, common, 5)?;
-    let judged = gate::judge(&thresholds, &result, judge);
-    print(&format!("\n## Gate: {judge}\n\n"));
-    for (passed, line) in &judged {
-        print(&format!("- {}: {line}\n", if *passed { "ok" } else { "**fell short**" }));
-    }
-    Ok(judged.iter().all(|(passed, _)| *passed))
-}
-
-/// A reader that has gone away, as in `| head`, must not keep the report from being written.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-fn measure(
-    name: &str,
-    cells: Vec<Cell>,
-    common: &Common,
-    default_runs: usize,
-) -> Result<SuiteResult, String> {
-    for cell in &cells {
-        runner::cpus_for(cell.pin)?;
-    }
-    let environment = Environment::collect(&zlink_build::workspace());
-    let engines = engines(common);
-    let settings = Settings {
-        runs: common.runs.map_or(default_runs, |runs| runs as usize),
-        hwm: common.hwm,
-        api: common.api,
-        timeout_s: common.timeout,
+    let limits = limit::parse(&text).map_err(|error| format!("{}: {error}", thresholds.display()))?;
+    let usual = Usual { engines: &["libzmq", "zlink", "zlink-rs", "raw"], ..Usual::new("gate", 5) };
+    let common = &options.common;
+    let others = common.others.iter().map(|engine| engine.name.as_str());
+    let known = match common.engines.as_slice() {
+        [] => usual.engines.iter().copied().chain(others).any(|name| name == engine),
+        chosen => chosen.iter().map(String::as_str).chain(others).any(|name| name == engine),
     };
-    let out = common.out.clone().unwrap_or_else(|| zlink_build::target_dir().join("bench").join(name));
-    let result = suite::run(name, cells, &engines, &settings, environment);
-    print(&report::markdown(&result));
-    report::write(&result, &out)?;
-    eprintln!("report: {}", out.join("report.md").display());
-    Ok(result)
+    if !known {
+        return Err(format!("there is no engine `{engine}` to judge"));
+    }
+    judge(&format!("Gate, {engine}"), limits, engine, options, &usual)
 }
 
-fn engines(common: &Common) -> Vec<Engine> {
-    let wanted = |name: &str| common.engines.iter().any(|engine| engine == name);
-    let mut engines = vec![Engine::reference()];
-    if !common.no_aa {
-        engines.push(Engine::reference_again());
-    }
-    if wanted("zlink") {
-        engines.push(zlink(common));
-    }
-    if wanted("zlink-rs") {
-        engines.push(Engine::zlink_rs());
-    }
-    engines.extend(common.others.iter().cloned());
-    if wanted("raw") {
-        engines.push(Engine::raw());
-    }
-    engines
+/// Measures the cells of those limits that are selected, and tells how `engine` keeps to them.
+fn judge(
+    title: &str,
+    limits: Vec<Limit>,
+    engine: &str,
+    options: &Options,
+    usual: &Usual,
+) -> Result<bool, String> {
+    let Some(result) = measure(limit::cells(&limits), options, usual)? else { return Ok(true) };
+    // What was not selected was not asked about.
+    let limits: Vec<Limit> = limits.into_iter().filter(|limit| result.cell(&limit.cell).is_some()).collect();
+    let judged = limit::judge(&limits, &result, engine);
+    print(&report::verdicts(title, &judged));
+    Ok(judged.iter().all(|one| one.verdict.passes()))
 }
 
-fn zlink(common: &Common) -> Engine {
-    let path = match &common.zlink_so {
-        Some(path) => std::path::absolute(path).map_err(|error| error.to_string()),
-        None if common.no_build => Ok(zlink_build::target_dir().join("release/libzmq.so")),
-        None => zlink_build::build(),
-    };
-    let kind = match path {
-        Ok(path) if path.is_file() => EngineKind::Library(path),
-        Ok(path) => EngineKind::Unavailable(format!("{} is not there", path.display())),
-        Err(reason) => EngineKind::Unavailable(reason),
-    };
-    Engine { name: "zlink".into(), kind }
+/// Writes one page of all records.
+fn page(records: &[PathBuf], baseline: Option<&Path>, out: Option<PathBuf>) -> Result<bool, String> {
+    let results = records.iter().map(|path| report::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let baseline = measure::baseline(baseline)?;
+    let page = report::html(&results, baseline.as_ref(), &limit::parse(FULL)?)?;
+    let out = out.unwrap_or_else(|| zlink_build::target_dir().join("bench/report.html"));
+    if let Some(folder) = out.parent() {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    report::write_file(&out, &page)?;
+    eprintln!("page: {}", out.display());
+    Ok(true)
 }
 
-fn quick_cells(seconds: f64) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for transport in Transport::ALL {
-        for pin in [Pin::Zero, Pin::None] {
-            cells.push(Cell::new(Kind::RoundTrip, transport, Pattern::ReqRep, 64, pin, seconds));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suites_can_be_read() {
+        for (name, text) in [("quick", QUICK), ("curve", CURVE), ("smoke", SMOKE), ("matrix", MATRIX)] {
+            let cells = suite(text);
+            assert!(cells.as_ref().is_ok_and(|cells| !cells.is_empty()), "{name}: {cells:?}");
         }
-        let streams = [(64, Pin::None), (64, Pin::Zero), (1024, Pin::None), (65536, Pin::None)];
-        for (size, pin) in streams {
-            cells.push(Cell::new(Kind::Stream, transport, Pattern::PushPull, size, pin, seconds));
-        }
+        limit::parse(FULL).expect("the targets are well formed");
     }
-    cells
-}
 
-fn curve_cells(seconds: f64) -> Vec<Cell> {
-    [
-        (Kind::Stream, Pattern::PushPull, 64),
-        (Kind::Stream, Pattern::PushPull, 1024),
-        (Kind::Stream, Pattern::PushPull, 65536),
-        (Kind::RoundTrip, Pattern::ReqRep, 64),
-        (Kind::Connect, Pattern::ReqRep, 64),
-    ]
-    .map(|(kind, pattern, size)| {
-        Cell::new(kind, Transport::Tcp, pattern, size, Pin::None, seconds).with_curve()
-    })
-    .into()
-}
-
-fn smoke_cells() -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for transport in Transport::ALL {
-        for (kind, pattern, count) in
-            [(Kind::RoundTrip, Pattern::ReqRep, 200), (Kind::Stream, Pattern::PushPull, 5000)]
-        {
-            let mut cell = Cell::new(kind, transport, pattern, 64, Pin::None, 0.1);
-            cell.set_count(count);
-            cells.push(cell);
-        }
-    }
-    for mut cell in curve_cells(0.1) {
-        cell.set_count(200);
-        cells.push(cell);
-    }
-    cells
-}
-
-fn scoped_cells(kind: Kind, scope: &Scope, idle_us: u64, common: &Common) -> Result<Vec<Cell>, String> {
-    let usual = match kind {
-        Kind::RoundTrip | Kind::Connect => Pattern::ReqRep,
-        Kind::Stream => Pattern::PushPull,
-    };
-    let patterns = if scope.pattern.is_empty() { vec![usual] } else { scope.pattern.clone() };
-    if let Some(pattern) = patterns.iter().find(|pattern| !pattern.allows(kind)) {
-        return Err(format!("{} has no {}", pattern.name(), kind.name()));
-    }
-    let seconds = common.duration.unwrap_or(0.5);
-    let mut cells = Vec::new();
-    for &transport in &scope.transport {
-        for &pattern in &patterns {
-            for &size in &scope.size {
-                for (&pin, &mechanism) in scope
-                    .pin
-                    .iter()
-                    .flat_map(|pin| scope.mechanism.iter().map(move |mechanism| (pin, mechanism)))
-                {
-                    let mut cell = Cell::new(kind, transport, pattern, size, pin, seconds);
-                    if mechanism == Mechanism::Curve {
-                        cell = cell.with_curve();
+    #[test]
+    fn the_matrix_has_every_pattern_on_every_transport_it_has_in_every_size() {
+        let cells = suite(MATRIX).expect("the matrix is well formed");
+        let found = |kinds: &[Kind], transport, pattern, size, sockets| {
+            cells.iter().any(|cell| {
+                kinds.contains(&cell.kind)
+                    && (cell.transport, cell.pattern) == (transport, pattern)
+                    && (cell.size, cell.sockets) == (size, sockets)
+            })
+        };
+        let sizes = "32 64 256 512 1K 4K 16K 64K 128K 256K 1M";
+        let sizes: Vec<usize> =
+            sizes.split(' ').map(|size| cell::parse_size(size).expect("a size")).collect();
+        for &transport in cell::Transport::ALL {
+            for &pattern in cell::Pattern::ALL {
+                if pattern == cell::Pattern::Stream && transport != cell::Transport::Tcp {
+                    continue;
+                }
+                for &size in &sizes {
+                    for sockets in [1, 2, 4, 8] {
+                        let what = (transport.name(), pattern.name(), size, sockets);
+                        let timed = [Kind::RoundTrip, Kind::Paced];
+                        assert!(found(&timed, transport, pattern, size, sockets), "{what:?}");
+                        let streams = pattern.allows(Kind::Stream);
+                        assert!(
+                            !streams || found(&[Kind::Stream], transport, pattern, size, sockets),
+                            "{what:?}"
+                        );
                     }
-                    if let Some(messages) = scope.messages {
-                        cell.set_count(messages);
-                    }
-                    cell.idle_us = idle_us;
-                    cells.push(cell);
                 }
             }
         }
     }
-    Ok(cells)
 }

@@ -1,38 +1,105 @@
-//! What is left of a suite: tables, data and charts in one folder.
+//! What is left of a suite: tables, data and charts in one folder, a record, a page.
 
 mod chart;
 mod csv;
+mod html;
 mod markdown;
+mod table;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::suite::SuiteResult;
+use crate::zlink_build::workspace;
 
-pub(crate) use markdown::render as markdown;
+pub(crate) use html::render as html;
+pub(crate) use markdown::{render as markdown, verdicts};
+pub(crate) use table::number;
 
-/// Writes `report.md`, `report.json`, `runs.csv` and the charts into `folder`.
+/// Writes `report.md`, `report.html`, `report.json`, `runs.csv` and the charts into `folder`.
 ///
 /// # Errors
 ///
 /// The file that could not be written, and why.
-pub(crate) fn write(result: &SuiteResult, folder: &Path) -> Result<(), String> {
-    let failed = |what: &Path, why: &dyn std::fmt::Display| format!("{}: {why}", what.display());
+pub(crate) fn write(
+    result: &SuiteResult,
+    baseline: Option<&SuiteResult>,
+    folder: &Path,
+) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
     let charts = chart::draw(result, folder)?;
-    let mut text = markdown(result);
+    let mut text = markdown(result, baseline);
     if !charts.is_empty() {
         text.push_str("\n## Charts\n\n");
         for (title, file) in charts {
             text.push_str(&format!("![{title}]({file})\n\n"));
         }
     }
-    let json = serde_json::to_string_pretty(result).map_err(|error| error.to_string())?;
-    for (name, text) in [("report.md", text), ("report.json", json), ("runs.csv", csv::render(result))] {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(|error| failed(&path, &error))?;
+    let page = html(std::slice::from_ref(result), baseline, &[])?;
+    let json = to_json(result)?;
+    for (name, text) in
+        [("report.md", text), ("report.html", page), ("report.json", json), ("runs.csv", csv::render(result))]
+    {
+        write_file(&folder.join(name), &text)?;
     }
     Ok(())
+}
+
+fn failed(what: &Path, why: &dyn std::fmt::Display) -> String {
+    format!("{}: {why}", what.display())
+}
+
+/// Writes a text file.
+///
+/// # Errors
+///
+/// The file, and why it could not be written.
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| failed(path, &error))
+}
+
+/// A record: everything a report is made from, a cell a line, so that a difference of two can be read.
+fn to_json(result: &SuiteResult) -> Result<String, String> {
+    let broken = |error: serde_json::Error| error.to_string();
+    let cells: Vec<String> = result
+        .cells
+        .iter()
+        .map(|cell| serde_json::to_string(cell).map_err(broken))
+        .collect::<Result<_, _>>()?;
+    let head = SuiteResult { cells: Vec::new(), ..result.clone() };
+    let head = serde_json::to_string_pretty(&head).map_err(broken)?;
+    let head = head.strip_suffix("[]\n}").ok_or("the cells are not what a record ends with")?;
+    Ok(format!("{head}[\n{}\n]}}\n", cells.join(",\n")))
+}
+
+/// Where records are kept.
+pub(crate) fn records() -> PathBuf {
+    workspace().join("docs/performance/records")
+}
+
+/// Keeps `result` among the records as `NAME.json`.
+///
+/// # Errors
+///
+/// A name that would lie elsewhere, or a file that cannot be written.
+pub(crate) fn record(result: &SuiteResult, name: &str) -> Result<PathBuf, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(is_plain) {
+        return Err(format!("`{name}` is no name for a record: letters, digits, `-`, `_` and `.`"));
+    }
+    let path = records().join(format!("{name}.json"));
+    write_file(&path, &to_json(result)?)?;
+    Ok(path)
+}
+
+/// Reads a record or a `report.json`.
+///
+/// # Errors
+///
+/// The file, and why it cannot be read.
+pub(crate) fn read(path: &Path) -> Result<SuiteResult, String> {
+    let text = fs::read_to_string(path).map_err(|error| failed(path, &error))?;
+    serde_json::from_str(&text).map_err(|error| failed(path, &error))
 }
 
 #[cfg(test)]
@@ -41,21 +108,25 @@ pub(crate) mod tests {
     use crate::cell::{Cell, Kind, Pattern, Pin, Transport};
     use crate::engine::{REFERENCE, REFERENCE_AGAIN};
     use crate::runner::{Figures, Settings};
+    use crate::stats::QUANTILES;
     use crate::stats::tests::figures;
-    use crate::suite::{CellResult, Row};
+    use crate::suite::{CellResult, Row, largest_noise};
     use crate::system::Environment;
     use crate::worker::Api;
 
     fn row(engine: &str, runs: Vec<Figures>) -> Row {
-        Row { engine: engine.into(), runs, failure: None, not_applicable: None }
+        let curve = match runs.first().and_then(|run| run.latency.as_ref()) {
+            Some(latency) => (0..QUANTILES.len() as u64).map(|step| latency.p50 * (1 + step)).collect(),
+            None => Vec::new(),
+        };
+        Row { engine: engine.into(), runs, failure: None, not_applicable: None, curve, syscalls: None }
     }
 
     fn cell(kind: Kind, transport: Transport) -> Cell {
-        let pattern = match kind {
-            Kind::RoundTrip | Kind::Connect => Pattern::ReqRep,
-            Kind::Stream => Pattern::PushPull,
-        };
-        Cell::new(kind, transport, pattern, 64, Pin::None, 0.5)
+        let pattern = if kind == Kind::RoundTrip { Pattern::ReqRep } else { Pattern::PushPull };
+        let mut cell = Cell::new(kind, transport, pattern, 64, Pin::None);
+        cell.take_about(0.5);
+        cell
     }
 
     /// libzmq, libzmq again 10 % faster, an engine three times as fast, and one that failed.
@@ -69,6 +140,11 @@ pub(crate) mod tests {
                 Row { not_applicable: Some("no such thing".into()), ..row("raw", vec![]) },
             ]
         };
+        let cells = vec![
+            CellResult { cell: cell(Kind::Stream, Transport::Tcp), rows: rows(None) },
+            CellResult { cell: cell(Kind::RoundTrip, Transport::Tcp), rows: rows(Some(40_000)) },
+            CellResult { cell: cell(Kind::RoundTrip, Transport::Inproc), rows: rows(Some(8_000)) },
+        ];
         SuiteResult {
             name: "sample".into(),
             command: "sample --runs 3".into(),
@@ -82,18 +158,26 @@ pub(crate) mod tests {
             },
             settings: Settings { runs: 3, hwm: None, api: Api::Msg, timeout_s: 30 },
             engines: vec![(REFERENCE.into(), "C functions, version 4.3.5".into())],
-            cells: vec![
-                CellResult { cell: cell(Kind::Stream, Transport::Tcp), rows: rows(None) },
-                CellResult { cell: cell(Kind::RoundTrip, Transport::Tcp), rows: rows(Some(40_000)) },
-                CellResult { cell: cell(Kind::RoundTrip, Transport::Inproc), rows: rows(Some(8_000)) },
-            ],
+            noise: largest_noise(&cells),
+            cells,
         }
     }
 
     #[test]
-    fn the_json_report_reads_back_as_it_was() {
-        let text = serde_json::to_string(&sample()).expect("the result is plain data");
+    fn a_record_reads_back_as_it_was_and_has_a_cell_a_line() {
+        let text = to_json(&sample()).expect("the result is plain data");
         let back: SuiteResult = serde_json::from_str(&text).expect("it was written by us");
-        assert_eq!(markdown(&back), markdown(&sample()));
+        assert_eq!(markdown(&back, None), markdown(&sample(), None));
+        assert_eq!(text.lines().filter(|line| line.starts_with("{\"cell\":")).count(), 3);
+        for fact in ["\"date\"", "\"commit\"", "\"kernel\"", "\"cpu\"", "\"command\"", "\"noise\""] {
+            assert!(text.contains(fact), "{fact}");
+        }
+    }
+
+    #[test]
+    fn a_record_has_a_plain_name() {
+        for bad in ["", ".hidden", "../up", "a/b", "a b"] {
+            assert!(record(&sample(), bad).is_err(), "{bad}");
+        }
     }
 }

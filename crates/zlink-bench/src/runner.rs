@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, Kind, Pin, Transport};
 use crate::engine::Engine;
+use crate::syscalls::Tracer;
 use crate::system::allowed_cpus;
 use crate::worker::{Api, Event, Job, Latency, MARK, Report, Side};
 
@@ -30,15 +31,17 @@ pub(crate) struct Settings {
 /// The figures of one run, both processes together where not said otherwise.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Figures {
-    /// Messages, or round trips, in a second.
+    /// Messages, round trips or connections in a second.
     pub(crate) rate: f64,
     pub(crate) latency: Option<Latency>,
-    /// CPU nanoseconds for a message or round trip.
+    /// CPU nanoseconds for a message, round trip or connection; in a second for idle connections.
     pub(crate) cpu_ns: f64,
     /// Context switches for a message or round trip.
     pub(crate) switches: f64,
     /// Of the bound side's process, then of the connected side's; one process for inproc.
     pub(crate) peak_rss_kib: Vec<u64>,
+    /// Resident memory gained during the measured part, or by idle connections, in the same order.
+    pub(crate) growth_kib: Vec<i64>,
     pub(crate) version: String,
 }
 
@@ -64,10 +67,18 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(index: usize, job: &Job, events: Sender<(usize, FromWorker)>) -> Result<Self, String> {
+    fn start(
+        index: usize,
+        job: &Job,
+        tracer: Option<&Tracer>,
+        events: Sender<(usize, FromWorker)>,
+    ) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| format!("own program: {error}"))?;
-        let mut child = Command::new(program)
-            .arg("peer")
+        let command = match tracer {
+            None => Command::new(program),
+            Some(tracer) => tracer.command(&program, index),
+        };
+        let mut child = command_of(command, job)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -149,21 +160,30 @@ impl Drop for Worker {
     }
 }
 
-/// A path for an IPC socket that is removed again.
-struct SocketPath(PathBuf);
+fn command_of(mut command: Command, job: &Job) -> Command {
+    command.arg("peer").envs(job.engine.environment.iter().map(|(name, value)| (name, value)));
+    command
+}
 
-impl SocketPath {
-    fn new() -> Self {
+/// Paths for IPC sockets that are removed again.
+struct SocketPaths(Vec<PathBuf>);
+
+impl SocketPaths {
+    fn new(count: u64) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("zlink-bench-{}-{number}", std::process::id());
-        Self(std::env::temp_dir().join(name))
+        let path = |_| {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            std::env::temp_dir().join(format!("zlink-bench-{}-{number}", std::process::id()))
+        };
+        Self((0..count).map(path).collect())
     }
 }
 
-impl Drop for SocketPath {
+impl Drop for SocketPaths {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        for path in &self.0 {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
@@ -188,19 +208,30 @@ pub(crate) fn cpus_for(pin: Pin) -> Result<(Option<usize>, Option<usize>), Strin
 /// Whatever the engine does, crash or hang, it ends here in a [`RunError`] within the time limit and
 /// a few seconds.
 pub(crate) fn run(engine: &Engine, cell: &Cell, settings: &Settings) -> Result<Figures, RunError> {
+    run_under(engine, cell, settings, None)
+}
+
+/// As [`run`], with both processes under a tracer.
+pub(crate) fn run_under(
+    engine: &Engine,
+    cell: &Cell,
+    settings: &Settings,
+    tracer: Option<&Tracer>,
+) -> Result<Figures, RunError> {
     let (cpu, peer_cpu) = cpus_for(cell.pin).map_err(RunError::Failed)?;
-    let path = SocketPath::new();
-    let endpoint = match cell.transport {
+    let paths = SocketPaths::new(cell.sockets);
+    let endpoint = |(index, path): (usize, &PathBuf)| match cell.transport {
         Transport::Tcp => "tcp://127.0.0.1:*".into(),
-        Transport::Ipc => format!("ipc://{}", path.0.display()),
-        Transport::Inproc => "inproc://zlink-bench".into(),
+        Transport::Ws => "ws://127.0.0.1:*/".into(),
+        Transport::Ipc => format!("ipc://{}", path.display()),
+        Transport::Inproc => format!("inproc://zlink-bench-{index}"),
     };
     let inproc = cell.transport == Transport::Inproc;
     let mut job = Job {
         engine: engine.clone(),
         cell: cell.clone(),
         side: if inproc { Side::Both } else { Side::Bound },
-        endpoint,
+        endpoints: paths.0.iter().enumerate().map(endpoint).collect(),
         api: settings.api,
         hwm: settings.hwm,
         cpu,
@@ -209,18 +240,20 @@ pub(crate) fn run(engine: &Engine, cell: &Cell, settings: &Settings) -> Result<F
     let deadline = Instant::now() + Duration::from_secs(settings.timeout_s);
     let (sender, events) = mpsc::channel();
     let mut run = Run {
-        workers: vec![Worker::start(0, &job, sender.clone()).map_err(RunError::Failed)?],
+        workers: vec![Worker::start(0, &job, tracer, sender.clone()).map_err(RunError::Failed)?],
         events,
         deadline,
         version: String::new(),
+        pairs: cell.sockets,
+        arrived: 0,
         finished: 0,
         reports: vec![None],
     };
-    job.endpoint = run.wait_ready()?;
+    job.endpoints = run.wait_ready()?;
     if !inproc {
         job.side = Side::Connected;
         (job.cpu, job.peer_cpu) = (peer_cpu, None);
-        run.workers.push(Worker::start(1, &job, sender).map_err(RunError::Failed)?);
+        run.workers.push(Worker::start(1, &job, tracer, sender).map_err(RunError::Failed)?);
         run.reports.push(None);
     }
     let reports = run.wait_reports()?;
@@ -233,25 +266,35 @@ struct Run {
     events: Receiver<(usize, FromWorker)>,
     deadline: Instant,
     version: String,
+    pairs: u64,
+    /// Pairs of sockets whose first message has come through.
+    arrived: u64,
     finished: usize,
     reports: Vec<Option<Report>>,
 }
 
 impl Run {
-    /// The endpoint the first worker is bound to.
-    fn wait_ready(&mut self) -> Result<String, RunError> {
+    /// The endpoints the first worker is bound to.
+    fn wait_ready(&mut self) -> Result<Vec<String>, RunError> {
         loop {
-            if let Event::Ready { endpoint, version } = self.next("binding")? {
+            if let Event::Ready { endpoints, version } = self.next("binding")? {
                 self.version = version;
-                return Ok(endpoint);
+                return Ok(endpoints);
             }
         }
     }
 
     fn wait_reports(&mut self) -> Result<Vec<Report>, RunError> {
         while self.finished < self.workers.len() {
-            if let Event::Finished = self.next("running")? {
-                self.finished += 1;
+            match self.next("running")? {
+                Event::Finished => self.finished += 1,
+                Event::Arrived => {
+                    self.arrived += 1;
+                    if let (true, Some(sender)) = (self.arrived == self.pairs, self.workers.last_mut()) {
+                        sender.write_line("begin");
+                    }
+                }
+                _ => {}
             }
         }
         for worker in &mut self.workers {
@@ -328,17 +371,20 @@ fn describe(status: ExitStatus) -> String {
 fn figures(cell: &Cell, reports: &[Report], version: String) -> Result<Figures, RunError> {
     let seconds = reports.iter().map(|report| report.seconds).fold(0.0, f64::max);
     let latency = reports.iter().find_map(|report| report.latency.clone());
-    if seconds <= 0.0 || (cell.kind == Kind::RoundTrip && latency.is_none()) {
+    if seconds <= 0.0 || (cell.kind.has_latency() && latency.is_none()) {
         return Err(RunError::Failed("no time was measured".into()));
     }
-    let count = cell.count as f64;
+    let messages = cell.messages() as f64;
+    // Over idle connections goes no message that a cost could be about.
+    let shared_by = if cell.kind == Kind::Idle { seconds } else { messages };
     let sum = |value: fn(&Report) -> u64| reports.iter().map(value).sum::<u64>() as f64;
     Ok(Figures {
-        rate: count / seconds,
+        rate: messages / seconds,
         latency,
-        cpu_ns: sum(|report| report.cpu_ns) / count,
-        switches: sum(|report| report.switches) / count,
+        cpu_ns: sum(|report| report.cpu_ns) / shared_by,
+        switches: sum(|report| report.switches) / shared_by,
         peak_rss_kib: reports.iter().map(|report| report.peak_rss_kib).collect(),
+        growth_kib: reports.iter().map(|report| report.growth_kib).collect(),
         version,
     })
 }

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cell::Kind;
 use crate::runner::Figures;
+
+/// Where the curve of a latency distribution is known, as parts of 1.
+pub(crate) const QUANTILES: [f64; 14] =
+    [0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999, 1.0];
 
 /// The middle value; the mean of the two middle ones if their number is even.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
@@ -29,10 +34,11 @@ pub(crate) enum Metric {
     Cpu,
     Switches,
     Rss,
+    Growth,
 }
 
 impl Metric {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Rate,
         Self::P50,
         Self::P90,
@@ -42,6 +48,7 @@ impl Metric {
         Self::Cpu,
         Self::Switches,
         Self::Rss,
+        Self::Growth,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -55,10 +62,35 @@ impl Metric {
             Self::Cpu => "cpu",
             Self::Switches => "switches",
             Self::Rss => "rss",
+            Self::Growth => "growth",
         }
     }
 
-    /// The value of one run, in the units of [`Figures`]; RSS of all processes together, in KiB.
+    /// Whether a lower value is the better one.
+    pub(crate) fn lower_is_better(self) -> bool {
+        self != Self::Rate
+    }
+
+    /// Whether runs of this kind have it.
+    pub(crate) fn belongs_to(self, kind: Kind) -> bool {
+        match self {
+            Self::Rate => kind != Kind::Idle,
+            Self::P50 | Self::P90 | Self::P99 | Self::P999 | Self::Max => kind.has_latency(),
+            Self::Cpu | Self::Switches | Self::Rss | Self::Growth => true,
+        }
+    }
+
+    /// What runs of this kind are mainly about.
+    pub(crate) fn main_of(kind: Kind) -> Self {
+        match kind {
+            Kind::RoundTrip | Kind::Paced => Self::P50,
+            Kind::Burst => Self::P99,
+            Kind::Stream | Kind::FanOut | Kind::Connect => Self::Rate,
+            Kind::Idle => Self::Growth,
+        }
+    }
+
+    /// The value of one run, in the units of [`Figures`]; RSS and its growth of all processes together, in KiB.
     fn of(self, figures: &Figures) -> Option<f64> {
         let latency = figures.latency.as_ref();
         let nanos = |value: u64| value as f64;
@@ -72,6 +104,8 @@ impl Metric {
             Self::Cpu => Some(figures.cpu_ns),
             Self::Switches => Some(figures.switches),
             Self::Rss => Some(figures.peak_rss_kib.iter().sum::<u64>() as f64),
+            // Memory given back is no gain to be compared.
+            Self::Growth => Some(figures.growth_kib.iter().sum::<i64>().max(0) as f64),
         }
     }
 
@@ -101,10 +135,18 @@ pub(crate) mod tests {
     pub(crate) fn figures(rate: f64, p50: Option<u64>) -> Figures {
         Figures {
             rate,
-            latency: p50.map(|p50| Latency { p50, p90: p50 * 2, p99: p50 * 3, p999: p50 * 4, max: p50 * 5 }),
+            latency: p50.map(|p50| Latency {
+                p50,
+                p90: p50 * 2,
+                p99: p50 * 3,
+                p999: p50 * 4,
+                max: p50 * 5,
+                curve: Vec::new(),
+            }),
             cpu_ns: 100.0,
             switches: 0.5,
             peak_rss_kib: vec![4096, 2048],
+            growth_kib: vec![128, -64],
             version: "4.3.5".into(),
         }
     }
@@ -128,6 +170,19 @@ pub(crate) mod tests {
         assert_eq!(Metric::Rate.ratio(&fast, &[]), None);
         assert_eq!(Metric::P50.ratio(&[figures(1.0, None)], &slow), None);
         assert_eq!(Metric::Rate.ratio(&fast, &[figures(0.0, None)]), None);
+    }
+
+    #[test]
+    fn quantiles_rise_from_the_lowest_to_the_highest() {
+        assert!(QUANTILES.is_sorted());
+        assert_eq!((QUANTILES[0], QUANTILES[QUANTILES.len() - 1]), (0.0, 1.0));
+    }
+
+    #[test]
+    fn growth_is_that_of_all_processes_and_never_below_nothing() {
+        assert_eq!(Metric::Growth.median(&[figures(1.0, None)]), Some(64.0));
+        let shrunk = Figures { growth_kib: vec![-10, 4], ..figures(1.0, None) };
+        assert_eq!(Metric::Growth.median(&[shrunk]), Some(0.0));
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Kind};
 use crate::engine::{Engine, EngineKind, REFERENCE, REFERENCE_AGAIN};
 use crate::runner::{self, Figures, RunError, Settings};
-use crate::stats::{Metric, noise};
+use crate::stats::{Metric, QUANTILES, median, noise};
+use crate::syscalls::Tracer;
 use crate::system::Environment;
 
 /// An engine that has timed out this often is not tried again: each time costs the whole limit.
@@ -25,12 +26,31 @@ pub(crate) struct Row {
     pub(crate) failure: Option<String>,
     /// Why there is nothing to measure; not a failure.
     pub(crate) not_applicable: Option<String>,
+    /// The latency distribution: for each of [`QUANTILES`] the median over the runs, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) curve: Vec<u64>,
+    /// System calls of all processes for a message, if they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) syscalls: Option<f64>,
 }
 
 impl Row {
     /// The runs, if all of them succeeded.
     pub(crate) fn complete(&self) -> Option<&[Figures]> {
         (self.failure.is_none() && !self.runs.is_empty()).then_some(self.runs.as_slice())
+    }
+
+    /// Takes the curves out of the runs and keeps their medians: many runs would be large files.
+    fn condense(&mut self) {
+        let curves: Vec<Vec<u64>> = self
+            .runs
+            .iter_mut()
+            .filter_map(|run| run.latency.as_mut())
+            .map(|latency| std::mem::take(&mut latency.curve))
+            .filter(|curve| curve.len() == QUANTILES.len())
+            .collect();
+        let at = |index: usize| median(&curves.iter().map(|curve| curve[index] as f64).collect::<Vec<_>>());
+        self.curve = (0..QUANTILES.len()).map_while(at).map(|nanos| nanos as u64).collect();
     }
 }
 
@@ -47,7 +67,12 @@ impl CellResult {
 
     /// The median of `engine` divided by that of the reference.
     pub(crate) fn ratio(&self, engine: &str, metric: Metric) -> Option<f64> {
-        metric.ratio(self.row(engine)?.complete()?, self.row(REFERENCE)?.complete()?)
+        self.ratio_to(engine, REFERENCE, metric)
+    }
+
+    /// The median of `engine` divided by that of `other`.
+    pub(crate) fn ratio_to(&self, engine: &str, other: &str, metric: Metric) -> Option<f64> {
+        metric.ratio(self.row(engine)?.complete()?, self.row(other)?.complete()?)
     }
 
     /// How far the two measurements of the reference lie apart.
@@ -66,10 +91,39 @@ pub(crate) struct SuiteResult {
     pub(crate) settings: Settings,
     /// Name, and what the engine says about itself or where it lies.
     pub(crate) engines: Vec<(String, String)>,
+    /// The largest noise of any cell, by kind and metric; empty without an A/A row.
+    #[serde(default)]
+    pub(crate) noise: Vec<(Kind, Metric, f64)>,
     pub(crate) cells: Vec<CellResult>,
 }
 
+/// The largest distance of the two measurements of the reference, for the metrics that matter most.
+pub(crate) fn largest_noise(cells: &[CellResult]) -> Vec<(Kind, Metric, f64)> {
+    let mut all = Vec::new();
+    for &kind in Kind::ALL {
+        for metric in [Metric::Rate, Metric::P50, Metric::P99] {
+            let of_kind = cells.iter().filter(|one| one.cell.kind == kind && metric.belongs_to(kind));
+            let worst = of_kind.filter_map(|one| one.noise(metric)).reduce(f64::max);
+            all.extend(worst.map(|noise| (kind, metric, noise)));
+        }
+    }
+    all
+}
+
+/// About how many seconds [`run`] takes.
+pub(crate) fn estimate(cells: &[Cell], engines: usize, runs: usize) -> f64 {
+    // Starting two processes that load a library, and closing them again.
+    let starting = 0.15;
+    let one: f64 = cells.iter().map(|cell| cell.expected_seconds() + starting).sum();
+    one * (engines * runs) as f64
+}
+
 impl SuiteResult {
+    /// The result of this scenario, however many messages it was.
+    pub(crate) fn cell(&self, cell: &Cell) -> Option<&CellResult> {
+        self.cells.iter().find(|one| one.cell.is_same_scenario(cell))
+    }
+
     pub(crate) fn failures(&self) -> impl Iterator<Item = (&Cell, &Row, &str)> {
         self.cells.iter().flat_map(|result| {
             result
@@ -87,6 +141,7 @@ pub(crate) fn run(
     engines: &[Engine],
     settings: &Settings,
     environment: Environment,
+    tracer: Option<&Tracer>,
 ) -> SuiteResult {
     let progress = progress_bar(cells.len() * engines.len() * settings.runs);
     let mut results: Vec<CellResult> = cells
@@ -125,6 +180,10 @@ pub(crate) fn run(
         }
     }
     progress.finish_and_clear();
+    results.iter_mut().flat_map(|result| &mut result.rows).for_each(Row::condense);
+    if let Some(tracer) = tracer {
+        count_syscalls(tracer, &mut results, engines, settings);
+    }
     let engines = engines.iter().map(|engine| describe(engine, &results)).collect();
     SuiteResult {
         name: name.into(),
@@ -132,7 +191,23 @@ pub(crate) fn run(
         environment,
         settings: settings.clone(),
         engines,
+        noise: largest_noise(&results),
         cells: results,
+    }
+}
+
+/// A run of its own for each engine in each cell. One that fails has no count, and nothing else is lost.
+fn count_syscalls(tracer: &Tracer, results: &mut [CellResult], engines: &[Engine], settings: &Settings) {
+    for result in results {
+        for (row, engine) in result.rows.iter_mut().zip(engines) {
+            if row.complete().is_none() || engine.name == REFERENCE_AGAIN {
+                continue;
+            }
+            match tracer.per_message(engine, &result.cell, settings) {
+                Ok(calls) => row.syscalls = Some(calls),
+                Err(why) => eprintln!("system calls of {}, {}: {why}", engine.name, result.cell),
+            }
+        }
     }
 }
 
@@ -146,6 +221,8 @@ fn new_row(engine: &Engine, cell: &Cell) -> Row {
         runs: Vec::new(),
         failure,
         not_applicable: engine.does_not_apply(cell).map(str::to_owned),
+        curve: Vec::new(),
+        syscalls: None,
     }
 }
 
@@ -155,12 +232,16 @@ fn describe(engine: &Engine, results: &[CellResult]) -> (String, String) {
         .filter_map(|result| result.row(&engine.name)?.runs.first())
         .map(|figures| figures.version.clone())
         .next();
-    let about = match (&engine.kind, version) {
+    let mut about = match (&engine.kind, version) {
         (EngineKind::Unavailable(reason), _) => reason.clone(),
         (EngineKind::Library(_), Some(version)) => format!("C functions, version {version}"),
         (_, Some(version)) => version,
         (_, None) => "no run".into(),
     };
+    let special = engine.special();
+    if !special.is_empty() {
+        about.push_str(&format!("; {special}"));
+    }
     (engine.name.clone(), about)
 }
 

@@ -2,19 +2,24 @@
 
 use std::fs;
 use std::io;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, clock_nanosleep_absolute, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// CPU time and context switches of this process, all threads together.
+/// CPU time, context switches and memory of this process, all threads together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     cpu: Duration,
     switches: u64,
+    /// The resident set (`VmRSS`).
+    pub(crate) rss_kib: u64,
 }
 
 impl Usage {
@@ -30,7 +35,13 @@ impl Usage {
         Ok(Self {
             cpu: time(usage.user_time()) + time(usage.system_time()),
             switches: count(usage.voluntary_context_switches()) + count(usage.involuntary_context_switches()),
+            rss_kib: status_kib("VmRSS:")?,
         })
+    }
+
+    /// Whichever of two was taken first.
+    pub(crate) fn earlier(self, other: Self) -> Self {
+        if other.cpu < self.cpu { other } else { self }
     }
 
     /// CPU nanoseconds and context switches since `earlier`.
@@ -44,13 +55,52 @@ impl Usage {
 
 /// The largest resident set this process has had, in KiB (`VmHWM`).
 pub(crate) fn peak_rss_kib() -> io::Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    parse_peak_rss(&status).ok_or_else(|| io::Error::other("/proc/self/status has no VmHWM"))
+    status_kib("VmHWM:")
 }
 
-fn parse_peak_rss(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn status_kib(name: &str) -> io::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    parse_status_kib(&status, name)
+        .ok_or_else(|| io::Error::other(format!("/proc/self/status has no {name}")))
+}
+
+fn parse_status_kib(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// Nanoseconds of the clock that all processes of this machine share.
+pub(crate) fn monotonic_ns() -> io::Result<u64> {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).map_err(io::Error::other)?;
+    Ok(seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).map_err(io::Error::other)?)
+}
+
+/// Sleeps until [`monotonic_ns`] is at least `time`, and returns what it is then.
+pub(crate) fn sleep_until_ns(time: u64) -> io::Result<u64> {
+    let (seconds, nanos) = (time / 1_000_000_000, time % 1_000_000_000);
+    let wanted = Timespec {
+        tv_sec: i64::try_from(seconds).map_err(io::Error::other)?,
+        tv_nsec: i64::try_from(nanos).map_err(io::Error::other)?,
+    };
+    loop {
+        match clock_nanosleep_absolute(rustix::thread::ClockId::Monotonic, &wanted) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(()) => return monotonic_ns(),
+        }
+    }
+}
+
+/// Has this thread's sleeps end when they should, not up to 50 µs later.
+pub(crate) fn sharpen_timer() -> io::Result<()> {
+    Ok(rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?)
+}
+
+/// Allows this process as many descriptors as it may have.
+pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
 }
 
 /// The CPUs this process may run on, in order.
@@ -163,9 +213,16 @@ mod tests {
 
     #[test]
     fn the_peak_resident_set_is_read_from_the_status_file() {
-        assert_eq!(parse_peak_rss("VmPeak:\t 9 kB\nVmHWM:\t    5432 kB\n"), Some(5432));
-        assert_eq!(parse_peak_rss("VmRSS: 1 kB\n"), None);
+        let status = "VmPeak:\t 9 kB\nVmHWM:\t    5432 kB\n";
+        assert_eq!(parse_status_kib(status, "VmHWM:"), Some(5432));
+        assert_eq!(parse_status_kib(status, "VmRSS:"), None);
         assert!(peak_rss_kib().expect("Linux has the status file") > 0);
+    }
+
+    #[test]
+    fn a_sleep_does_not_end_before_its_time() {
+        let until = monotonic_ns().expect("there is a clock") + 100_000;
+        assert!(sleep_until_ns(until).expect("there is a clock") >= until);
     }
 
     #[test]

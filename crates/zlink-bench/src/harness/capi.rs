@@ -4,7 +4,7 @@
 //! exports these names gives them the signatures of `zmq.h`. A worker process loads one library and
 //! runs nothing else, so one that does not can spoil only its own result.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::path::Path;
@@ -13,25 +13,45 @@ use std::ptr;
 use libloading::os::unix::{Library as Dynamic, RTLD_LOCAL, RTLD_NOW};
 
 use super::{
-    CLIENT_PUBLIC, CLIENT_SECRET, Library, SERVER_PUBLIC, SERVER_SECRET, Security, Socket, SocketOptions,
+    Batching, CLIENT_PUBLIC, CLIENT_SECRET, Library, SERVER_PUBLIC, SERVER_SECRET, Security, Socket,
+    SocketOptions, first_eight, routing_id,
 };
 
-const ZMQ_SUBSCRIBE: c_int = 6;
+const ZMQ_POLLIN: i16 = 1;
 const ZMQ_SNDMORE: c_int = 2;
+const ZMQ_ROUTING_ID: c_int = 5;
+const ZMQ_SUBSCRIBE: c_int = 6;
+const ZMQ_BACKLOG: c_int = 19;
 const ZMQ_SNDHWM: c_int = 23;
 const ZMQ_RCVHWM: c_int = 24;
 const ZMQ_LAST_ENDPOINT: c_int = 32;
+const ZMQ_ROUTER_MANDATORY: c_int = 33;
+const ZMQ_XPUB_VERBOSE: c_int = 40;
+const ZMQ_CONNECT_ROUTING_ID: c_int = 61;
 const ZMQ_XPUB_NODROP: c_int = 69;
+const ZMQ_ASIO_WRITE_BATCHING: c_int = 10000;
+const ZMQ_ASIO_BATCH_TIMEOUT: c_int = 10001;
+const ZMQ_ASIO_WRITE_BATCH_MAX_MESSAGES: c_int = 10002;
+const ZMQ_ASIO_WRITE_BATCH_MAX_BYTES: c_int = 10003;
 const ZMQ_CURVE_SERVER: c_int = 47;
 const ZMQ_CURVE_PUBLICKEY: c_int = 48;
 const ZMQ_CURVE_SECRETKEY: c_int = 49;
 const ZMQ_CURVE_SERVERKEY: c_int = 50;
-const TYPE_SUB: i32 = 2;
+const TYPE_ROUTER: i32 = 6;
 const TYPE_XPUB: i32 = 9;
 
 /// `zmq_msg_t`: 64 opaque bytes, aligned as a pointer.
 #[repr(C, align(8))]
 struct RawMessage([u8; 64]);
+
+/// `zmq_pollitem_t`.
+#[repr(C)]
+struct PollItem {
+    socket: *mut c_void,
+    fd: c_int,
+    events: i16,
+    revents: i16,
+}
 
 macro_rules! functions {
     ($($field:ident = $symbol:literal: fn($($argument:ty),*) -> $result:ty;)*) => {
@@ -81,9 +101,11 @@ functions! {
     msg_init = "zmq_msg_init": fn(*mut RawMessage) -> c_int;
     msg_init_size = "zmq_msg_init_size": fn(*mut RawMessage, usize) -> c_int;
     msg_data = "zmq_msg_data": fn(*mut RawMessage) -> *mut c_void;
+    msg_size = "zmq_msg_size": fn(*const RawMessage) -> usize;
     msg_send = "zmq_msg_send": fn(*mut RawMessage, *mut c_void, c_int) -> c_int;
     msg_recv = "zmq_msg_recv": fn(*mut RawMessage, *mut c_void, c_int) -> c_int;
     msg_close = "zmq_msg_close": fn(*mut RawMessage) -> c_int;
+    poll = "zmq_poll": fn(*mut PollItem, c_int, c_long) -> c_int;
 }
 
 impl Functions {
@@ -172,11 +194,23 @@ impl<Api> CLibrary<Api> {
                 handle.set(ZMQ_CURVE_SECRETKEY, CLIENT_SECRET.as_bytes())?;
             }
         }
-        match socket_type {
-            TYPE_SUB => handle.set(ZMQ_SUBSCRIBE, &[])?,
-            TYPE_XPUB => handle.set_int(ZMQ_XPUB_NODROP, 1)?,
-            _ => {}
+        if let Some(backlog) = options.backlog {
+            handle.set_int(ZMQ_BACKLOG, backlog)?;
         }
+        if let Some(number) = options.routing.own {
+            handle.set(ZMQ_ROUTING_ID, &routing_id(number))?;
+        }
+        if let Some(number) = options.routing.peer {
+            handle.set(ZMQ_CONNECT_ROUTING_ID, &routing_id(number))?;
+            if socket_type == TYPE_ROUTER {
+                handle.set_int(ZMQ_ROUTER_MANDATORY, 1)?;
+            }
+        }
+        if socket_type == TYPE_XPUB {
+            handle.set_int(ZMQ_XPUB_NODROP, 1)?;
+            handle.set_int(ZMQ_XPUB_VERBOSE, 1)?;
+        }
+        handle.set_batching(&options.batching)?;
         Ok(handle)
     }
 }
@@ -205,6 +239,38 @@ impl Handle {
 
     fn set_int(&self, option: c_int, value: c_int) -> io::Result<()> {
         self.set(option, &value.to_ne_bytes())
+    }
+
+    /// zlink's own options: other libraries refuse them.
+    fn set_batching(&self, batching: &Batching) -> io::Result<()> {
+        for (option, value) in [
+            (ZMQ_ASIO_WRITE_BATCHING, batching.mode),
+            (ZMQ_ASIO_BATCH_TIMEOUT, batching.timeout_us),
+            (ZMQ_ASIO_WRITE_BATCH_MAX_MESSAGES, batching.messages),
+            (ZMQ_ASIO_WRITE_BATCH_MAX_BYTES, batching.bytes),
+        ] {
+            if let Some(value) = value {
+                self.set_int(option, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, topic: &[u8]) -> io::Result<()> {
+        self.set(ZMQ_SUBSCRIBE, topic)
+    }
+
+    fn wait_readable(&self) -> io::Result<()> {
+        let mut item = PollItem { socket: self.socket, fd: 0, events: ZMQ_POLLIN, revents: 0 };
+        loop {
+            // SAFETY: one item, of an open socket, valid for reads and writes during the call.
+            let ready = unsafe { (self.functions.poll)(&mut item, 1, -1) };
+            match self.functions.sized(ready) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) => {}
+                other => return other.map(drop),
+            }
+        }
     }
 
     fn bind(&mut self, endpoint: &str) -> io::Result<String> {
@@ -252,6 +318,39 @@ impl Drop for CMessage {
 /// A socket that sends and receives `zmq_msg_t`, as libzmq's performance programs do.
 pub(crate) struct MessageSocket(Handle);
 
+impl MessageSocket {
+    /// Makes a message of `size` bytes that begins with `head`, which is no longer, and sends it.
+    #[inline(always)]
+    fn send_new(&mut self, size: usize, head: &[u8], flags: c_int) -> io::Result<()> {
+        let functions = self.0.functions;
+        let mut raw = MaybeUninit::<RawMessage>::uninit();
+        // SAFETY: valid for writes of one `zmq_msg_t`, which this initialises.
+        functions.check(unsafe { (functions.msg_init_size)(raw.as_mut_ptr(), size) })?;
+        if !head.is_empty() {
+            let length = head.len().min(size);
+            // SAFETY: the message was initialised with `size` bytes, so that many may be written.
+            unsafe {
+                let data = (functions.msg_data)(raw.as_mut_ptr()).cast::<u8>();
+                ptr::copy_nonoverlapping(head.as_ptr(), data, length);
+            }
+        }
+        loop {
+            // SAFETY: initialised above and not moved since; the socket is open. Success hands the
+            // contents over, after which the manual asks for no `zmq_msg_close`.
+            let sent = unsafe { (functions.msg_send)(raw.as_mut_ptr(), self.0.socket, flags) };
+            if sent >= 0 {
+                return Ok(());
+            }
+            let error = functions.error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                // SAFETY: a failed send leaves the message initialised; it is not used again.
+                unsafe { (functions.msg_close)(raw.as_mut_ptr()) };
+                return Err(error);
+            }
+        }
+    }
+}
+
 impl Library for CLibrary<Messages> {
     type Socket = MessageSocket;
 
@@ -275,9 +374,8 @@ impl Socket for MessageSocket {
         self.0.connect(endpoint)
     }
 
-    fn await_subscription(&mut self) -> io::Result<()> {
-        let mut message = self.empty(1)?;
-        self.recv(&mut message).map(drop)
+    fn subscribe(&mut self, topic: &[u8]) -> io::Result<()> {
+        self.0.subscribe(topic)
     }
 
     fn message(&self, size: usize) -> io::Result<CMessage> {
@@ -315,24 +413,36 @@ impl Socket for MessageSocket {
 
     #[inline]
     fn send_fresh(&mut self, size: usize) -> io::Result<()> {
+        self.send_new(size, &[], 0)
+    }
+
+    #[inline]
+    fn send_stamped(&mut self, size: usize, stamp: [u8; 8]) -> io::Result<()> {
+        self.send_new(size, &stamp, 0)
+    }
+
+    #[inline]
+    fn send_part(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.send_new(bytes.len(), bytes, ZMQ_SNDMORE)
+    }
+
+    #[inline]
+    fn stamp(&self, message: &CMessage) -> [u8; 8] {
         let functions = self.0.functions;
-        let mut raw = MaybeUninit::<RawMessage>::uninit();
-        // SAFETY: valid for writes of one `zmq_msg_t`, which this initialises.
-        functions.check(unsafe { (functions.msg_init_size)(raw.as_mut_ptr(), size) })?;
-        loop {
-            // SAFETY: initialised above and not moved since; the socket is open. Success hands the
-            // contents over, after which the manual asks for no `zmq_msg_close`.
-            let sent = unsafe { (functions.msg_send)(raw.as_mut_ptr(), self.0.socket, 0) };
-            if sent >= 0 {
-                return Ok(());
-            }
-            let error = functions.error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                // SAFETY: a failed send leaves the message initialised; it is not used again.
-                unsafe { (functions.msg_close)(raw.as_mut_ptr()) };
-                return Err(error);
-            }
+        let mut stamp = [0; 8];
+        let raw: *const RawMessage = &*message.raw;
+        // SAFETY: the message is initialised; neither function changes it.
+        let (data, size) = unsafe { ((functions.msg_data)(raw.cast_mut()), (functions.msg_size)(raw)) };
+        let length = size.min(stamp.len());
+        if length > 0 {
+            // SAFETY: the data of a message are valid for reads of its size, and `length` is no more.
+            unsafe { ptr::copy_nonoverlapping(data.cast::<u8>(), stamp.as_mut_ptr(), length) };
         }
+        stamp
+    }
+
+    fn wait_readable(&mut self) -> io::Result<()> {
+        self.0.wait_readable()
     }
 
     #[inline]
@@ -402,9 +512,8 @@ impl Socket for BufferSocket {
         self.handle.connect(endpoint)
     }
 
-    fn await_subscription(&mut self) -> io::Result<()> {
-        let mut buffer = self.empty(1)?;
-        self.recv(&mut buffer).map(drop)
+    fn subscribe(&mut self, topic: &[u8]) -> io::Result<()> {
+        self.handle.subscribe(topic)
     }
 
     fn message(&self, size: usize) -> io::Result<Buffer> {
@@ -427,6 +536,30 @@ impl Socket for BufferSocket {
             self.source.resize(size, 0);
         }
         Self::send_bytes(&self.handle, &self.source, 0)
+    }
+
+    #[inline]
+    fn send_stamped(&mut self, size: usize, stamp: [u8; 8]) -> io::Result<()> {
+        if self.source.len() != size {
+            self.source.resize(size, 0);
+        }
+        let length = stamp.len().min(size);
+        self.source[..length].copy_from_slice(&stamp[..length]);
+        Self::send_bytes(&self.handle, &self.source, 0)
+    }
+
+    #[inline]
+    fn send_part(&mut self, bytes: &[u8]) -> io::Result<()> {
+        Self::send_bytes(&self.handle, bytes, ZMQ_SNDMORE)
+    }
+
+    #[inline]
+    fn stamp(&self, message: &Buffer) -> [u8; 8] {
+        first_eight(&message.bytes[..message.length])
+    }
+
+    fn wait_readable(&mut self) -> io::Result<()> {
+        self.handle.wait_readable()
     }
 
     #[inline]

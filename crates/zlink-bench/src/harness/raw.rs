@@ -12,7 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::event::epoll;
 
-use super::{Library, Socket, SocketOptions};
+use super::{Library, Socket, SocketOptions, first_eight};
 use crate::cell::Kind;
 
 const CHUNK: usize = 64 * 1024;
@@ -39,7 +39,7 @@ impl Library for Raw {
 
     fn socket(&self, _socket_type: i32, _options: SocketOptions) -> io::Result<RawSocket> {
         Ok(RawSocket {
-            waits: self.kind == Kind::RoundTrip,
+            waits: self.kind != Kind::Stream,
             listener: None,
             connection: None,
             source: Vec::new(),
@@ -200,6 +200,10 @@ impl Socket for RawSocket {
         Ok(())
     }
 
+    fn subscribe(&mut self, _topic: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
     fn await_subscription(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -233,6 +237,29 @@ impl Socket for RawSocket {
         let head = header(size, &mut space);
         append(&mut *connection.stream, &mut self.out, &space[..head])?;
         append(&mut *connection.stream, &mut self.out, &self.source)
+    }
+
+    /// One write a message: there is no telling when the next one comes.
+    fn send_stamped(&mut self, size: usize, stamp: [u8; 8]) -> io::Result<()> {
+        if self.source.len() != size {
+            self.source.resize(size, 0);
+        }
+        let length = stamp.len().min(size);
+        self.source[..length].copy_from_slice(&stamp[..length]);
+        self.send_fresh(size)?;
+        self.flush()
+    }
+
+    fn send_part(&mut self, _bytes: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn stamp(&self, message: &RawMessage) -> [u8; 8] {
+        first_eight(&message.bytes[..message.length])
+    }
+
+    fn wait_readable(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -282,7 +309,13 @@ mod tests {
 
     fn pair() -> (RawSocket, RawSocket) {
         let raw = Raw::new(Kind::Stream);
-        let options = SocketOptions { hwm: None, security: crate::harness::Security::None };
+        let options = SocketOptions {
+            hwm: None,
+            security: crate::harness::Security::None,
+            routing: Default::default(),
+            batching: Default::default(),
+            backlog: None,
+        };
         let mut bound = raw.socket(7, options).expect("raw sockets always open");
         let endpoint = bound.bind("tcp://127.0.0.1:*").expect("a free port exists");
         let mut connected = raw.socket(8, options).expect("raw sockets always open");

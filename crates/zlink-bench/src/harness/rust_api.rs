@@ -3,11 +3,13 @@
 //! Sends what the C functions send, a fresh message of the given size, and receives into a message.
 
 use std::io;
+use std::time::Duration;
 
 use zlink::curve::{PublicKey, SecretKey};
 
 use super::{
-    CLIENT_PUBLIC, CLIENT_SECRET, Library, SERVER_PUBLIC, SERVER_SECRET, Security, Socket, SocketOptions,
+    Batching, CLIENT_PUBLIC, CLIENT_SECRET, Library, SERVER_PUBLIC, SERVER_SECRET, Security, Socket,
+    SocketOptions, first_eight, routing_id,
 };
 
 /// A context of the `zlink` crate.
@@ -33,6 +35,23 @@ fn secret(text: &str) -> io::Result<SecretKey> {
 
 fn socket_type(number: i32) -> io::Result<zlink::SocketType> {
     zlink::SocketType::from_i32(number).ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+fn set_batching(socket: &zlink::Socket, batching: &Batching) -> io::Result<()> {
+    if let Some(mode) = batching.mode {
+        socket.set_write_batching(mode).map_err(other)?;
+    }
+    if let Some(micros) = batching.timeout_us {
+        let micros = u64::try_from(micros).map_err(other)?;
+        socket.set_batch_timeout(Duration::from_micros(micros)).map_err(other)?;
+    }
+    if let Some(messages) = batching.messages {
+        socket.set_batch_max_messages(messages).map_err(other)?;
+    }
+    if let Some(bytes) = batching.bytes {
+        socket.set_batch_max_bytes(bytes).map_err(other)?;
+    }
+    Ok(())
 }
 
 /// One socket, and the bytes it sends fresh messages from.
@@ -66,6 +85,23 @@ impl Library for RustLibrary {
                 socket.set_curve_secret_key(&secret(CLIENT_SECRET)?).map_err(other)?;
             }
         }
+        if let Some(backlog) = options.backlog {
+            socket.set_backlog(backlog).map_err(other)?;
+        }
+        if let Some(number) = options.routing.own {
+            socket.set_routing_id(&routing_id(number)).map_err(other)?;
+        }
+        if let Some(number) = options.routing.peer {
+            socket.set_connect_routing_id(&routing_id(number)).map_err(other)?;
+            if socket.socket_type() == zlink::SocketType::Router {
+                socket.set_router_mandatory(true).map_err(other)?;
+            }
+        }
+        if socket.socket_type() == zlink::SocketType::Xpub {
+            socket.set_xpub_nodrop(true).map_err(other)?;
+            socket.set_xpub_verbose(true).map_err(other)?;
+        }
+        set_batching(&socket, &options.batching)?;
         Ok(RustSocket { socket, source: Vec::new() })
     }
 }
@@ -82,8 +118,8 @@ impl Socket for RustSocket {
         self.socket.connect(endpoint).map_err(other)
     }
 
-    fn await_subscription(&mut self) -> io::Result<()> {
-        self.socket.recv().map(drop).map_err(other)
+    fn subscribe(&mut self, topic: &[u8]) -> io::Result<()> {
+        self.socket.subscribe(topic).map_err(other)
     }
 
     fn message(&self, size: usize) -> io::Result<zlink::Message> {
@@ -96,10 +132,9 @@ impl Socket for RustSocket {
 
     #[inline]
     fn send(&mut self, message: &mut zlink::Message, more: bool) -> io::Result<()> {
-        if more {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        self.socket.send(std::mem::take(message)).map_err(other)
+        let message = std::mem::take(message);
+        let sent = if more { self.socket.send_more(message) } else { self.socket.send(message) };
+        sent.map_err(other)
     }
 
     #[inline]
@@ -108,6 +143,31 @@ impl Socket for RustSocket {
             self.source.resize(size, 0);
         }
         self.socket.send(self.source.as_slice()).map_err(other)
+    }
+
+    #[inline]
+    fn send_stamped(&mut self, size: usize, stamp: [u8; 8]) -> io::Result<()> {
+        if self.source.len() != size {
+            self.source.resize(size, 0);
+        }
+        let length = stamp.len().min(size);
+        self.source[..length].copy_from_slice(&stamp[..length]);
+        self.socket.send(self.source.as_slice()).map_err(other)
+    }
+
+    #[inline]
+    fn send_part(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.send_more(bytes).map_err(other)
+    }
+
+    #[inline]
+    fn stamp(&self, message: &zlink::Message) -> [u8; 8] {
+        first_eight(message)
+    }
+
+    fn wait_readable(&mut self) -> io::Result<()> {
+        let mut items = [self.socket.as_poll_item(zlink::Events::IN)];
+        zlink::poll(&mut items, None).map(drop).map_err(other)
     }
 
     #[inline]

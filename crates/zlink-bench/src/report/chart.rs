@@ -1,14 +1,14 @@
-//! SVG charts: one a transport and kind, bars by engine.
+//! SVG charts, drawn by plotters: it has the axes and logarithmic scales, and writes an SVG that needs no script and no
+//! font. The charts are small, so that one is as wide as a phone, and a wider page puts several side by side.
 
-use std::fs;
-use std::path::Path;
+mod bars;
+mod lines;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::cell::{Kind, Transport, format_size};
-use crate::stats::Metric;
-use crate::suite::{CellResult, SuiteResult};
+pub(crate) use bars::draw;
+pub(crate) use lines::{Axis, Chart, Series};
 
 /// Colours that differ in lightness too, so that a print in grey can be read.
 const COLOURS: [RGBColor; 7] = [
@@ -21,184 +21,31 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(130, 80, 160),
 ];
 
-/// Pixels for the title and the names of the engines above the bars.
-const HEAD_HEIGHT: i32 = 52;
-
-struct Bar {
-    engine: usize,
-    value: f64,
-    /// A second value, drawn as a line above the bar.
-    upper: Option<f64>,
-}
-
-/// Draws what there is into `folder` and returns titles and file names.
-pub(crate) fn draw(result: &SuiteResult, folder: &Path) -> Result<Vec<(String, String)>, String> {
-    let mut drawn = Vec::new();
-    for transport in Transport::ALL {
-        for kind in [Kind::RoundTrip, Kind::Stream, Kind::Connect] {
-            let cells: Vec<&CellResult> = result
-                .cells
-                .iter()
-                .filter(|one| one.cell.transport == transport && one.cell.kind == kind)
-                .collect();
-            let title = match kind {
-                Kind::RoundTrip => format!("{}: round trip, p50 (line: p99), µs", transport.title()),
-                Kind::Stream => format!("{}: stream, thousand messages a second", transport.title()),
-                Kind::Connect => format!("{}: thousand connections a second", transport.title()),
-            };
-            let Some(svg) = render(&title, kind, &cells, &result.engines)? else { continue };
-            let file = format!("{}-{}.svg", kind.name(), transport.name());
-            let path = folder.join(&file);
-            fs::write(&path, svg).map_err(|error| format!("{}: {error}", path.display()))?;
-            drawn.push((title, file));
-        }
-    }
-    Ok(drawn)
-}
-
-/// `None` if no engine has a figure to show.
-fn render(
-    title: &str,
-    kind: Kind,
-    cells: &[&CellResult],
-    engines: &[(String, String)],
-) -> Result<Option<String>, String> {
-    let groups: Vec<Vec<Bar>> = cells.iter().map(|one| bars(kind, one, engines)).collect();
-    let values = || groups.iter().flatten().flat_map(|bar| std::iter::once(bar.value).chain(bar.upper));
-    let (Some(low), Some(high)) = (values().reduce(f64::min), values().reduce(f64::max)) else {
-        return Ok(None);
-    };
-    let labels: Vec<String> = cells
-        .iter()
-        .map(|one| format!("{}, pin {}", format_size(one.cell.size), one.cell.pin.name()))
-        .collect();
-    let mut svg = String::new();
-    let width = (150 * cells.len() as u32).clamp(640, 1500);
-    let area = SVGBackend::with_string(&mut svg, (width, 420)).into_drawing_area();
-    paint(&area, title, (low / 1.6, high * 1.2), &groups, &labels, engines)
-        .map_err(|error| format!("chart: {error}"))?;
-    drop(area);
-    Ok(Some(svg))
-}
-
-fn bars(kind: Kind, one: &CellResult, engines: &[(String, String)]) -> Vec<Bar> {
-    engines
-        .iter()
-        .enumerate()
-        .filter_map(|(engine, (name, _))| {
-            let runs = one.row(name)?.complete()?;
-            let bar = match kind {
-                Kind::RoundTrip => Bar {
-                    engine,
-                    value: Metric::P50.median(runs)? / 1e3,
-                    upper: Metric::P99.median(runs).map(|nanos| nanos / 1e3),
-                },
-                Kind::Stream | Kind::Connect => {
-                    Bar { engine, value: Metric::Rate.median(runs)? / 1e3, upper: None }
-                }
-            };
-            (bar.value > 0.0).then_some(bar)
-        })
-        .collect()
-}
-
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type DrawError = Box<dyn std::error::Error>;
 
-fn paint(
-    area: &Area<'_>,
-    title: &str,
-    (low, high): (f64, f64),
-    groups: &[Vec<Bar>],
-    labels: &[String],
-    engines: &[(String, String)],
-) -> Result<(), Box<dyn std::error::Error>> {
-    area.fill(&WHITE)?;
-    let (head, body) = area.split_vertically(HEAD_HEIGHT);
-    legend(&head, title, engines)?;
-    let mut chart = ChartBuilder::on(&body)
-        .margin(12)
-        .x_label_area_size(32)
-        .y_label_area_size(64)
-        .build_cartesian_2d(0.0..groups.len() as f64, (low..high).log_scale())?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .x_labels(0)
-        .y_label_formatter(&|value| format!("{value:.*}", usize::from(*value < 10.0)))
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(RGBColor(225, 225, 225))
-        .draw()?;
-    let slot = 0.86 / engines.len().max(1) as f64;
-    for engine in 0..engines.len() {
-        let colour = COLOURS[engine % COLOURS.len()];
-        let own = |group: &'_ Vec<Bar>| group.iter().position(|bar| bar.engine == engine);
-        let places = groups.iter().enumerate().filter_map(|(index, group)| {
-            let left = index as f64 + 0.07 + slot * engine as f64;
-            Some((left, &group[own(group)?]))
-        });
-        let rectangles = places.clone().map(|(left, bar)| {
-            Rectangle::new([(left, low), (left + slot * 0.92, bar.value)], colour.filled())
-        });
-        chart.draw_series(rectangles)?;
-        let lines = places.filter_map(|(left, bar)| {
-            let middle = left + slot * 0.46;
-            Some(PathElement::new(vec![(middle, bar.value), (middle, bar.upper?)], colour.stroke_width(2)))
-        });
-        chart.draw_series(lines)?;
-    }
-    for (index, label) in labels.iter().enumerate() {
-        let (x, y) = chart.backend_coord(&(index as f64 + 0.07, low));
-        area.draw(&Text::new(label.clone(), (x, y + 10), ("sans-serif", 13)))?;
-    }
-    area.present()?;
-    Ok(())
+fn colour(engine: usize) -> RGBColor {
+    COLOURS[engine % COLOURS.len()]
 }
 
-/// The title, and below it the engines in their colours, in one line.
-fn legend(
+/// The names of engines in their colours, from `top` downwards, as many in a line as fit.
+fn legend<'n>(
     area: &Area<'_>,
-    title: &str,
-    engines: &[(String, String)],
-) -> Result<(), Box<dyn std::error::Error>> {
-    area.draw(&Text::new(title.to_owned(), (20, 10), ("sans-serif", 18)))?;
-    let mut x = 20;
-    for (engine, (name, _)) in engines.iter().enumerate() {
-        let colour = COLOURS[engine % COLOURS.len()].filled();
-        area.draw(&Rectangle::new([(x, 36), (x + 12, 46)], colour))?;
-        area.draw(&Text::new(name.clone(), (x + 17, 36), ("sans-serif", 13)))?;
-        // There is no font to measure with: eight pixels a letter are rather too many.
-        x += 40 + 8 * name.chars().count() as i32;
+    top: i32,
+    left: i32,
+    engines: impl Iterator<Item = (usize, &'n str)>,
+) -> Result<(), DrawError> {
+    let width = area.dim_in_pixel().0 as i32;
+    let (mut x, mut y) = (left, top);
+    for (engine, name) in engines {
+        // There is no font to measure with: seven pixels a letter are rather too many.
+        let needed = 30 + 7 * name.chars().count() as i32;
+        if x + needed > width && x > left {
+            (x, y) = (left, y + 14);
+        }
+        area.draw(&Rectangle::new([(x, y), (x + 10, y + 10)], colour(engine).filled()))?;
+        area.draw(&Text::new(name.to_owned(), (x + 14, y), ("sans-serif", 12)))?;
+        x += needed;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::tests::sample;
-
-    #[test]
-    fn a_chart_shows_the_engines_that_have_a_result() {
-        let mut result = sample();
-        result.engines = ["libzmq", "fast", "broken"].map(|name| (name.into(), String::new())).into();
-        let cells: Vec<&CellResult> = result.cells.iter().take(1).collect();
-        let svg = render("a title", Kind::Stream, &cells, &result.engines)
-            .expect("drawing into memory works")
-            .expect("two engines have a result");
-        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
-        for text in ["a title", "libzmq", "fast", "64B, pin none"] {
-            assert!(svg.contains(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn there_is_no_chart_without_a_result() {
-        let mut result = sample();
-        for row in &mut result.cells[0].rows {
-            row.runs.clear();
-        }
-        let cells: Vec<&CellResult> = result.cells.iter().take(1).collect();
-        let svg = render("a title", Kind::Stream, &cells, &result.engines);
-        assert_eq!(svg, Ok(None));
-    }
 }

@@ -1,28 +1,23 @@
-//! The tables, TCP, IPC and inproc apart.
+//! The report as text: its head, the tables, transports apart, and what failed.
 
-use crate::cell::{Kind, Mechanism, Transport, format_size};
+use super::table::{Table, tables};
+use crate::cell::Kind;
 use crate::engine::REFERENCE_AGAIN;
-use crate::runner::Figures;
+use crate::limit::Judged;
 use crate::stats::Metric;
-use crate::suite::{CellResult, Row, SuiteResult};
+use crate::suite::SuiteResult;
+use crate::worker::Api;
 
 /// Renders the whole report without charts.
-pub(crate) fn render(result: &SuiteResult) -> String {
+pub(crate) fn render(result: &SuiteResult, baseline: Option<&SuiteResult>) -> String {
     let mut text = format!("# zlink-bench {}\n\n", result.name);
-    text.push_str(&heading(result));
-    for transport in Transport::ALL {
-        let cells: Vec<&CellResult> =
-            result.cells.iter().filter(|one| one.cell.transport == transport).collect();
-        if cells.is_empty() {
-            continue;
+    text.push_str(&heading(result, baseline));
+    let mut transport = None;
+    for table in tables(result, baseline) {
+        if transport.replace(table.transport) != Some(table.transport) {
+            text.push_str(&format!("\n## {}\n", table.transport.title()));
         }
-        text.push_str(&format!("\n## {}\n", transport.title()));
-        for kind in [Kind::RoundTrip, Kind::Stream, Kind::Connect] {
-            let cells: Vec<&CellResult> = cells.iter().copied().filter(|one| one.cell.kind == kind).collect();
-            if !cells.is_empty() {
-                text.push_str(&table(kind, &cells));
-            }
-        }
+        text.push_str(&render_table(&table));
     }
     let failures: Vec<String> = result
         .failures()
@@ -35,7 +30,21 @@ pub(crate) fn render(result: &SuiteResult) -> String {
     text
 }
 
-fn heading(result: &SuiteResult) -> String {
+fn heading(result: &SuiteResult, baseline: Option<&SuiteResult>) -> String {
+    let mut text = format!("`zlink-bench {}`\n\n", result.command.replace('`', "'"));
+    for sentence in facts(result, baseline) {
+        text.push_str(&sentence);
+        text.push('\n');
+    }
+    text.push('\n');
+    for (name, about) in &result.engines {
+        text.push_str(&format!("- **{}**: {}\n", escape(name), escape(about)));
+    }
+    text
+}
+
+/// Where, when and how it was measured, in sentences.
+pub(super) fn facts(result: &SuiteResult, baseline: Option<&SuiteResult>) -> Vec<String> {
     let (environment, settings) = (&result.environment, &result.settings);
     let hwm = match settings.hwm {
         None => "the library's default (1000)".into(),
@@ -43,190 +52,74 @@ fn heading(result: &SuiteResult) -> String {
         Some(hwm) => hwm.to_string(),
     };
     let api = match settings.api {
-        crate::worker::Api::Msg => "zmq_msg_send / zmq_msg_recv",
-        crate::worker::Api::Buffer => "zmq_send / zmq_recv",
+        Api::Msg => "zmq_msg_send / zmq_msg_recv",
+        Api::Buffer => "zmq_send / zmq_recv",
     };
-    let mut text = format!(
-        "`zlink-bench {}`\n\n{}, commit {}, {}, {} ({} CPUs), load {}.\n\
-         Median of {} interleaved runs; high-water mark: {hwm}; C functions: {api}.\n{}\n\n",
-        result.command.replace('`', "'"),
-        environment.date,
-        environment.commit,
-        environment.kernel,
-        environment.cpu,
-        environment.cpus,
-        environment.load,
-        settings.runs,
-        noise_sentence(result)
-    );
-    for (name, about) in &result.engines {
-        text.push_str(&format!("- **{}**: {}\n", escape(name), escape(about)));
+    let mut facts = vec![
+        format!(
+            "{}, commit {}, {}, {} ({} CPUs), load {}.",
+            environment.date,
+            environment.commit,
+            environment.kernel,
+            environment.cpu,
+            environment.cpus,
+            environment.load,
+        ),
+        format!("Median of {} interleaved runs; high-water mark: {hwm}; C functions: {api}.", settings.runs),
+        noise_sentence(result),
+    ];
+    if let Some(baseline) = baseline {
+        let (date, commit) = (&baseline.environment.date, &baseline.environment.commit);
+        facts.push(format!(
+            "Baseline: `{}` of {date}, commit {commit}. \"÷ baseline\" is today's ratio to libzmq over that day's.",
+            baseline.name
+        ));
     }
-    text
+    facts
 }
 
 fn noise_sentence(result: &SuiteResult) -> String {
-    let worst = |kind: Kind, metric: Metric| {
-        result
-            .cells
-            .iter()
-            .filter(|one| one.cell.kind == kind)
-            .filter_map(|one| one.noise(metric))
-            .reduce(f64::max)
-            .map(|noise| format!("{:.1} %", noise * 100.0))
-    };
-    let parts: Vec<String> = [
-        ("round trip p50", worst(Kind::RoundTrip, Metric::P50)),
-        ("p99", worst(Kind::RoundTrip, Metric::P99)),
-        ("stream rate", worst(Kind::Stream, Metric::Rate)),
-        ("connection rate", worst(Kind::Connect, Metric::Rate)),
-    ]
-    .into_iter()
-    .filter_map(|(what, noise)| Some(format!("{what} {}", noise?)))
-    .collect();
+    let parts: Vec<String> = result
+        .noise
+        .iter()
+        .filter(|(kind, metric, _)| *metric == Metric::main_of(*kind) || *metric == Metric::P99)
+        .map(|(kind, metric, noise)| {
+            format!("{} {} {:.1} %", kind.title().to_lowercase(), metric.name(), noise * 100.0)
+        })
+        .collect();
     if parts.is_empty() {
         return "Noise was not measured (no A/A row).".into();
     }
     format!("Largest A/A noise of any cell: {}.", parts.join(", "))
 }
 
-fn table(kind: Kind, cells: &[&CellResult]) -> String {
-    let idle = cells.iter().any(|one| one.cell.idle_us > 0);
-    let mut text = match kind {
-        Kind::RoundTrip => String::from(
-            "\n### Round trip\n\n\
-             | cell | engine | p50 µs | p90 | p99 | p99.9 | max | p50 ÷ libzmq | p99 ÷ libzmq \
-             | CPU µs/trip | CPU ÷ libzmq | switches/trip | peak RSS MiB |\n\
-             |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
-        ),
-        Kind::Stream => String::from(
-            "\n### Stream\n\n\
-             | cell | engine | thousand msg/s | MB/s | rate ÷ libzmq | lowest–highest | CPU ns/msg \
-             | CPU ÷ libzmq | switches/msg | peak RSS MiB |\n\
-             |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
-        ),
-        Kind::Connect => String::from(
-            "\n### Connections\n\n\
-             | cell | engine | connections/s | rate ÷ libzmq | lowest–highest | CPU µs/connection \
-             | CPU ÷ libzmq | switches/connection | peak RSS MiB |\n\
-             |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
-        ),
-    };
-    let columns = match kind {
-        Kind::RoundTrip => 13,
-        Kind::Stream => 10,
-        Kind::Connect => 9,
-    };
-    for one in cells {
-        let cell = &one.cell;
-        let mut label =
-            format!("{} {}, pin {}", cell.pattern.name(), format_size(cell.size), cell.pin.name());
-        if cell.mechanism == Mechanism::Curve {
-            label.push_str(", CURVE");
-        }
-        if idle {
-            label.push_str(&format!(", idle {} µs", cell.idle_us));
-        }
-        for (index, row) in one.rows.iter().enumerate() {
-            let label = if index == 0 { label.as_str() } else { "" };
-            let mut fields = vec![label.to_owned(), engine_name(&row.engine)];
-            match row.complete() {
-                Some(runs) => fields.extend(match kind {
-                    Kind::RoundTrip => trip(one, row, runs),
-                    Kind::Stream => stream(one, row, runs),
-                    Kind::Connect => connections(one, row, runs),
-                }),
-                None => {
-                    fields.push(match (&row.not_applicable, &row.failure) {
-                        (Some(_), _) => "–".into(),
-                        (None, Some(why)) => format!("failed: {}", escape(why)),
-                        (None, None) => "not run".into(),
-                    });
-                    fields.resize(columns, String::new());
-                }
-            }
-            text.push_str(&format!("| {} |\n", fields.join(" | ")));
-        }
+fn render_table(table: &Table) -> String {
+    let mut text = format!("\n### {}\n\n| {} |\n", table.kind.title(), table.head.join(" | "));
+    let rule = |index| if index < 2 { "---|" } else { "--:|" };
+    text.push('|');
+    text.extend((0..table.head.len()).map(rule));
+    text.push('\n');
+    for line in &table.rows {
+        let mut fields = vec![escape(&line.label), engine_name(&line.engine)];
+        fields.extend(line.fields.iter().map(|field| escape(field)));
+        fields.resize(table.head.len(), String::new());
+        text.push_str(&format!("| {} |\n", fields.join(" | ")));
+    }
+    if table.kind == Kind::FanOut {
+        text.push_str("\nThe rate is that of messages published, each to all subscribers.\n");
     }
     text
 }
 
-fn trip(one: &CellResult, row: &Row, runs: &[Figures]) -> Vec<String> {
-    let micros = |metric: Metric| number(metric.median(runs).map(|nanos| nanos / 1e3));
-    vec![
-        micros(Metric::P50),
-        micros(Metric::P90),
-        micros(Metric::P99),
-        micros(Metric::P999),
-        micros(Metric::Max),
-        ratio(one, row, Metric::P50),
-        ratio(one, row, Metric::P99),
-        micros(Metric::Cpu),
-        ratio(one, row, Metric::Cpu),
-        switches(runs),
-        rss(runs),
-    ]
-}
-
-/// The lowest and the highest rate of any run, in units of `unit` a second.
-fn spread(runs: &[Figures], unit: f64) -> String {
-    let rates = || runs.iter().map(|figures| figures.rate / unit);
-    format!("{}–{}", number(rates().reduce(f64::min)), number(rates().reduce(f64::max)))
-}
-
-fn connections(one: &CellResult, row: &Row, runs: &[Figures]) -> Vec<String> {
-    vec![
-        number(Metric::Rate.median(runs)),
-        ratio(one, row, Metric::Rate),
-        spread(runs, 1.0),
-        number(Metric::Cpu.median(runs).map(|nanos| nanos / 1e3)),
-        ratio(one, row, Metric::Cpu),
-        switches(runs),
-        rss(runs),
-    ]
-}
-
-fn stream(one: &CellResult, row: &Row, runs: &[Figures]) -> Vec<String> {
-    let rate = Metric::Rate.median(runs);
-    vec![
-        number(rate.map(|rate| rate / 1e3)),
-        number(rate.map(|rate| rate * one.cell.size as f64 / 1e6)),
-        ratio(one, row, Metric::Rate),
-        spread(runs, 1e3),
-        number(Metric::Cpu.median(runs)),
-        ratio(one, row, Metric::Cpu),
-        switches(runs),
-        rss(runs),
-    ]
-}
-
-fn ratio(one: &CellResult, row: &Row, metric: Metric) -> String {
-    one.ratio(&row.engine, metric).map_or_else(|| "–".into(), |ratio| format!("{ratio:.2}×"))
-}
-
-fn switches(runs: &[Figures]) -> String {
-    Metric::Switches.median(runs).map_or_else(|| "–".into(), |value| format!("{value:.3}"))
-}
-
-/// Each process by itself: bound + connected.
-fn rss(runs: &[Figures]) -> String {
-    let processes = runs.iter().map(|figures| figures.peak_rss_kib.len()).min().unwrap_or(0);
-    let mebibytes = |process: usize| {
-        let values: Vec<f64> =
-            runs.iter().map(|figures| figures.peak_rss_kib[process] as f64 / 1024.0).collect();
-        crate::stats::median(&values).map_or_else(|| "–".into(), |value| format!("{value:.1}"))
-    };
-    (0..processes).map(mebibytes).collect::<Vec<_>>().join(" + ")
-}
-
-/// Three significant digits, but never fewer than all digits before the point.
-fn number(value: Option<f64>) -> String {
-    match value {
-        None => "–".into(),
-        Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
-        Some(value) if value.abs() >= 10.0 => format!("{value:.1}"),
-        Some(value) => format!("{value:.2}"),
+/// What came of the limits: how many were met, then those that were not, then the others.
+pub(crate) fn verdicts(title: &str, judged: &[Judged]) -> String {
+    let passed = judged.iter().filter(|one| one.verdict.passes()).count();
+    let mut text = format!("\n## {title}: {passed} of {} met\n\n", judged.len());
+    let (good, bad): (Vec<_>, Vec<_>) = judged.iter().partition(|one| one.verdict.passes());
+    for one in bad.into_iter().chain(good) {
+        text.push_str(&format!("- {one}\n"));
     }
+    text
 }
 
 fn engine_name(name: &str) -> String {
@@ -241,11 +134,12 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit;
     use crate::report::tests::sample;
 
     #[test]
-    fn transports_have_tables_of_their_own_and_those_without_cells_have_none() {
-        let text = render(&sample());
+    fn transports_have_headings_of_their_own() {
+        let text = render(&sample(), None);
         assert_eq!(text.matches("\n## TCP\n").count(), 1);
         assert_eq!(text.matches("\n## inproc\n").count(), 1);
         assert!(!text.contains("\n## IPC\n"));
@@ -254,16 +148,8 @@ mod tests {
     }
 
     #[test]
-    fn rows_show_the_ratio_to_libzmq() {
-        let text = render(&sample());
-        let fast: Vec<&str> = text.lines().filter(|line| line.contains("| fast |")).collect();
-        assert!(fast[0].contains("| 0.25× | 0.25× |"), "{}", fast[0]);
-        assert!(text.contains("| 3.00 | 0.19 | 3.00× | 3.00–3.00 | 100 | 1.00× | 0.500 | 4.0 + 2.0 |"));
-    }
-
-    #[test]
     fn all_rows_of_a_table_have_as_many_columns_as_its_head() {
-        let text = render(&sample());
+        let text = render(&sample(), Some(&sample()));
         let columns = |line: &str| line.replace("\\|", "").matches('|').count();
         let mut expected = 0;
         for line in text.lines() {
@@ -278,7 +164,7 @@ mod tests {
 
     #[test]
     fn failures_are_listed_with_their_reason_and_what_does_not_apply_is_not() {
-        let text = render(&sample());
+        let text = render(&sample(), None);
         assert!(text.contains("failed: crashed \\| (segmentation fault)"));
         assert!(text.contains("- broken, stream tcp push-pull 64B pin=none: crashed"));
         assert!(!text.contains("- raw,"));
@@ -286,15 +172,23 @@ mod tests {
 
     #[test]
     fn the_noise_is_the_distance_of_the_second_libzmq_row() {
-        let text = render(&sample());
-        assert!(text.contains("round trip p50 11.1 %, p99 11.1 %, stream rate 10.0 %"), "{text}");
+        let text = render(&sample(), None);
+        assert!(text.contains("round trip p50 11.1 %, round trip p99 11.1 %, stream rate 10.0 %"), "{text}");
     }
 
     #[test]
-    fn numbers_keep_three_digits() {
-        assert_eq!(number(Some(1234.56)), "1235");
-        assert_eq!(number(Some(12.34)), "12.3");
-        assert_eq!(number(Some(1.234)), "1.23");
-        assert_eq!(number(None), "–");
+    fn the_baseline_is_named() {
+        assert!(render(&sample(), Some(&sample())).contains("Baseline: `sample` of 2026-01-01"));
+    }
+
+    #[test]
+    fn limits_that_are_missed_come_first() {
+        let text = "stream tcp push-pull 64 : rate >= 2\nroundtrip tcp req-rep 64 : p50 <= 0.1";
+        let judged = limit::judge(&limit::parse(text).expect("well formed"), &sample(), "fast");
+        let text = verdicts("Targets", &judged);
+        assert!(text.contains("## Targets: 1 of 2 met"), "{text}");
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("- ")).collect();
+        assert!(lines[0].starts_with("- **fell short**: roundtrip tcp req-rep 64B pin=none : p50 <= 0.1"));
+        assert!(lines[1].starts_with("- met: stream tcp"), "{}", lines[1]);
     }
 }
