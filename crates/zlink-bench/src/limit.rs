@@ -70,6 +70,19 @@ impl Verdict {
 }
 
 impl Limit {
+    /// At least libzmq's throughput, or at most its p99 where times are what `cell` is about.
+    pub(crate) fn not_behind_libzmq(cell: Cell) -> Self {
+        let timed = cell.kind.has_latency();
+        Self {
+            metric: if timed { Metric::P99 } else { Metric::main_of(cell.kind) },
+            at_least: !timed && cell.kind != Kind::Idle,
+            cell,
+            number: 1.0,
+            against: Against::Engine(REFERENCE.into()),
+            engine: None,
+        }
+    }
+
     /// The number, moved by `noise` to the side that forgives.
     fn widened(&self, noise: f64) -> f64 {
         if self.at_least { self.number / (1.0 + noise) } else { self.number * (1.0 + noise) }
@@ -277,6 +290,17 @@ mod tests {
 
     fn verdict(line: &str, engine: &str) -> Verdict {
         judge(&parse(line).expect("the line is well formed"), &sample(), engine)[0].verdict
+    }
+
+    #[test]
+    fn what_is_not_behind_libzmq_has_its_rate_or_its_p99() {
+        let shown = |line: &str| {
+            let cells = scenario::parse_suite(line).expect("well formed");
+            Limit::not_behind_libzmq(cells[0].clone()).to_string()
+        };
+        assert_eq!(shown("stream tcp pair 64"), "stream tcp pair 64B pin=none : rate >= 1");
+        assert_eq!(shown("roundtrip tcp pair 64"), "roundtrip tcp pair 64B pin=none : p99 <= 1");
+        assert!(shown("idle tcp push-pull 64 peers=9").ends_with("peers=9 : growth <= 1"));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod cell;
 mod cli;
 mod engine;
+mod fanout;
 mod harness;
 mod limit;
 mod measure;
@@ -63,7 +64,7 @@ fn run(command: Command) -> Result<bool, String> {
         Command::Curve(options) => compare(suite(CURVE)?, &options, &Usual::new("curve", 5)),
         Command::Matrix(options) => {
             let usual = Usual { seconds: 0.2, engines: &["libzmq", "zlink"], ..Usual::new("matrix", 3) };
-            compare(suite(MATRIX)?, &options, &usual)
+            matrix(&options, &usual)
         }
         Command::Latency(options) => compare_kinds(&[Kind::RoundTrip], &options, "latency"),
         Command::Throughput(options) => compare_kinds(&[Kind::Stream], &options, "throughput"),
@@ -79,10 +80,7 @@ fn run(command: Command) -> Result<bool, String> {
             let result = measure(suite(SMOKE)?, &options, &Usual::new("smoke", 1))?;
             Ok(result.is_none_or(|result| result.failures().next().is_none()))
         }
-        Command::Full(options) => {
-            let usual = Usual::new("full", 5).all_engines();
-            judge("Targets", limit::parse(FULL)?, "zlink", &options, &usual)
-        }
+        Command::Full(options) => full(&options, &Usual::new("full", 5).all_engines()),
         Command::Gate { thresholds, judge, options } => {
             let usual = || zlink_build::workspace().join("crates/zlink-bench/thresholds.txt");
             gate(&thresholds.unwrap_or_else(usual), &judge, &options)
@@ -130,6 +128,28 @@ fn gate(thresholds: &Path, engine: &str, options: &Options) -> Result<bool, Stri
     judge(&format!("Gate, {engine}"), limits, engine, options, &usual)
 }
 
+fn full(options: &Options, usual: &Usual) -> Result<bool, String> {
+    let limits = limit::parse(FULL)?;
+    let Some(result) = measure(limit::cells(&limits), options, usual)? else { return Ok(true) };
+    let kept = tell("Targets", limits, "zlink", &result, true);
+    let growths = fanout::growths(&result, "zlink");
+    if !growths.is_empty() {
+        print("\n## Cost of a fan-out\n\n");
+    }
+    for growth in &growths {
+        print(&format!("- {growth}\n"));
+    }
+    Ok(kept && growths.iter().all(fanout::Growth::is_allowed))
+}
+
+/// No cell may be behind libzmq: in throughput, or in p99 where times are what it is about.
+fn matrix(options: &Options, usual: &Usual) -> Result<bool, String> {
+    let Some(result) = measure(suite(MATRIX)?, options, usual)? else { return Ok(true) };
+    let cells = || result.cells.iter().map(|one| one.cell.clone());
+    let limits = cells().map(Limit::not_behind_libzmq).collect();
+    Ok(tell("Not behind libzmq", limits, "zlink", &result, false))
+}
+
 /// Measures the cells of those limits that are selected, and tells how `engine` keeps to them.
 fn judge(
     title: &str,
@@ -139,11 +159,16 @@ fn judge(
     usual: &Usual,
 ) -> Result<bool, String> {
     let Some(result) = measure(limit::cells(&limits), options, usual)? else { return Ok(true) };
+    Ok(tell(title, limits, engine, &result, true))
+}
+
+/// Prints how `engine` keeps to the limits, those it does keep only if `all` are to be seen. Whether it keeps to all.
+fn tell(title: &str, limits: Vec<Limit>, engine: &str, result: &SuiteResult, all: bool) -> bool {
     // What was not selected was not asked about.
     let limits: Vec<Limit> = limits.into_iter().filter(|limit| result.cell(&limit.cell).is_some()).collect();
-    let judged = limit::judge(&limits, &result, engine);
-    print(&report::verdicts(title, &judged));
-    Ok(judged.iter().all(|one| one.verdict.passes()))
+    let judged = limit::judge(&limits, result, engine);
+    print(&report::verdicts(title, &judged, all));
+    judged.iter().all(|one| one.verdict.passes())
 }
 
 /// Writes one page of all records.

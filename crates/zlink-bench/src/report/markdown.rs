@@ -111,12 +111,12 @@ fn render_table(table: &Table) -> String {
     text
 }
 
-/// What came of the limits: how many were met, then those that were not, then the others.
-pub(crate) fn verdicts(title: &str, judged: &[Judged]) -> String {
+/// What came of the limits: how many were met, then those that were not, then the others if `all` are to be seen.
+pub(crate) fn verdicts(title: &str, judged: &[Judged], all: bool) -> String {
     let passed = judged.iter().filter(|one| one.verdict.passes()).count();
     let mut text = format!("\n## {title}: {passed} of {} met\n\n", judged.len());
     let (good, bad): (Vec<_>, Vec<_>) = judged.iter().partition(|one| one.verdict.passes());
-    for one in bad.into_iter().chain(good) {
+    for one in bad.into_iter().chain(good.into_iter().filter(|_| all)) {
         text.push_str(&format!("- {one}\n"));
     }
     text
@@ -185,10 +185,11 @@ mod tests {
     fn limits_that_are_missed_come_first() {
         let text = "stream tcp push-pull 64 : rate >= 2\nroundtrip tcp req-rep 64 : p50 <= 0.1";
         let judged = limit::judge(&limit::parse(text).expect("well formed"), &sample(), "fast");
-        let text = verdicts("Targets", &judged);
+        let text = verdicts("Targets", &judged, true);
         assert!(text.contains("## Targets: 1 of 2 met"), "{text}");
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("- ")).collect();
         assert!(lines[0].starts_with("- **fell short**: roundtrip tcp req-rep 64B pin=none : p50 <= 0.1"));
         assert!(lines[1].starts_with("- met: stream tcp"), "{}", lines[1]);
+        assert!(!verdicts("Targets", &judged, false).contains("- met"));
     }
 }

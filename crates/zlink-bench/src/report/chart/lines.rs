@@ -92,6 +92,8 @@ impl Chart {
             (low, points().map(value).fold(f64::NEG_INFINITY, f64::max))
         };
         let ((left, right), (low, high)) = (span(|point| point.0), span(|point| point.1));
+        // Within little more than a decade, powers of ten would be one label or none.
+        let base = if high / low < 30.0 { 2.0 } else { 10.0 };
         area.fill(&WHITE)?;
         let (head, body) = area.split_vertically(HEAD_HEIGHT);
         head.draw(&Text::new(self.title.clone(), (8, 6), ("sans-serif", 13)))?;
@@ -102,7 +104,10 @@ impl Chart {
             .margin_right(20)
             .x_label_area_size(24)
             .y_label_area_size(52)
-            .build_cartesian_2d(left..right.max(left + 1e-6), (low / 1.3..high * 1.3).log_scale())?;
+            .build_cartesian_2d(
+                left..right.max(left + 1e-6),
+                (low / 1.3..high * 1.3).log_scale().base(base),
+            )?;
         chart
             .configure_mesh()
             .x_labels(6)
