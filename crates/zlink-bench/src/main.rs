@@ -34,7 +34,7 @@ use clap::Parser;
 use crate::cell::{Cell, Kind};
 use crate::cli::{Cli, Command, Options};
 use crate::limit::Limit;
-use crate::measure::{Usual, measure, print};
+use crate::measure::{Conclusion, Usual, measure};
 use crate::suite::SuiteResult;
 
 /// Suites, as data.
@@ -77,8 +77,11 @@ fn run(command: Command) -> Result<bool, String> {
             compare(suite(&scenarios.join("\n"))?, &options, &Usual::new("run", 3))
         }
         Command::Smoke(options) => {
-            let result = measure(suite(SMOKE)?, &options, &Usual::new("smoke", 1))?;
-            Ok(result.is_none_or(|result| result.failures().next().is_none()))
+            let conclude = |result: &SuiteResult| Conclusion {
+                kept: result.failures().next().is_none(),
+                ..Conclusion::of_comparison(result)
+            };
+            measure(suite(SMOKE)?, &options, &Usual::new("smoke", 1), conclude)
         }
         Command::Full(options) => full(&options, &Usual::new("full", 5).all_engines()),
         Command::Gate { thresholds, judge, options } => {
@@ -95,7 +98,7 @@ fn suite(text: &str) -> Result<Vec<Cell>, String> {
 }
 
 fn compare(cells: Vec<Cell>, options: &Options, usual: &Usual) -> Result<bool, String> {
-    Ok(measure(cells, options, usual)?.is_none_or(|result| has_reference(&result)))
+    measure(cells, options, usual, Conclusion::of_comparison)
 }
 
 fn compare_kinds(kinds: &[Kind], options: &Options, name: &'static str) -> Result<bool, String> {
@@ -104,11 +107,6 @@ fn compare_kinds(kinds: &[Kind], options: &Options, name: &'static str) -> Resul
         cells.extend(options.selection.scenario(kind).cells()?);
     }
     compare(cells, options, &Usual::new(name, 3))
-}
-
-/// A comparison without libzmq's figures is none; other engines may fail and are reported so.
-fn has_reference(result: &SuiteResult) -> bool {
-    result.failures().all(|(_, row, _)| row.engine != engine::REFERENCE)
 }
 
 fn gate(thresholds: &Path, engine: &str, options: &Options) -> Result<bool, String> {
@@ -125,57 +123,61 @@ fn gate(thresholds: &Path, engine: &str, options: &Options) -> Result<bool, Stri
     if !known {
         return Err(format!("there is no engine `{engine}` to judge"));
     }
-    judge(&format!("Gate, {engine}"), limits, engine, options, &usual)
+    let cells = limit::cells(&limits);
+    let title = format!("Gate, {engine}");
+    measure(cells, options, &usual, |result| judge(&title, limits.clone(), engine, result))
 }
 
 fn full(options: &Options, usual: &Usual) -> Result<bool, String> {
     let limits = limit::parse(FULL)?;
-    let Some(result) = measure(limit::cells(&limits), options, usual)? else { return Ok(true) };
-    let kept = tell("Targets", limits, "zlink", &result, true);
-    let growths = fanout::growths(&result, "zlink");
-    if !growths.is_empty() {
-        print("\n## Cost of a fan-out\n\n");
-    }
-    for growth in &growths {
-        print(&format!("- {growth}\n"));
-    }
-    Ok(kept && growths.iter().all(fanout::Growth::is_allowed))
+    measure(limit::cells(&limits), options, usual, |result| {
+        let mut conclusion = judge("Targets", limits.clone(), "zlink", result);
+        let growths = fanout::growths(result, "zlink");
+        if !growths.is_empty() {
+            conclusion.text.push_str("\n## Cost of a fan-out\n\n");
+        }
+        for growth in &growths {
+            conclusion.text.push_str(&format!("- {growth}\n"));
+        }
+        conclusion.kept &= growths.iter().all(fanout::Growth::is_allowed);
+        conclusion
+    })
 }
 
 /// No cell may be behind libzmq: in throughput, or in p99 where times are what it is about.
 fn matrix(options: &Options, usual: &Usual) -> Result<bool, String> {
-    let Some(result) = measure(suite(MATRIX)?, options, usual)? else { return Ok(true) };
-    let cells = || result.cells.iter().map(|one| one.cell.clone());
-    let limits = cells().map(Limit::not_behind_libzmq).collect();
-    Ok(tell("Not behind libzmq", limits, "zlink", &result, false))
+    measure(suite(MATRIX)?, options, usual, |result| {
+        let cells = result.cells.iter().map(|one| one.cell.clone());
+        let limits = cells.map(Limit::not_behind_libzmq).collect();
+        let conclusion = judge("Not behind libzmq", limits, "zlink", result);
+        // Thousands of cells that are as they should be are no news.
+        let text = report::verdicts("Not behind libzmq", &conclusion.judged, false);
+        Conclusion { text, ..conclusion }
+    })
 }
 
-/// Measures the cells of those limits that are selected, and tells how `engine` keeps to them.
-fn judge(
-    title: &str,
-    limits: Vec<Limit>,
-    engine: &str,
-    options: &Options,
-    usual: &Usual,
-) -> Result<bool, String> {
-    let Some(result) = measure(limit::cells(&limits), options, usual)? else { return Ok(true) };
-    Ok(tell(title, limits, engine, &result, true))
-}
-
-/// Prints how `engine` keeps to the limits, those it does keep only if `all` are to be seen. Whether it keeps to all.
-fn tell(title: &str, limits: Vec<Limit>, engine: &str, result: &SuiteResult, all: bool) -> bool {
-    // What was not selected was not asked about.
+/// How `engine` keeps to those of the limits whose cells were measured: what was not selected was not asked about.
+fn judge(title: &str, limits: Vec<Limit>, engine: &str, result: &SuiteResult) -> Conclusion {
     let limits: Vec<Limit> = limits.into_iter().filter(|limit| result.cell(&limit.cell).is_some()).collect();
     let judged = limit::judge(&limits, result, engine);
-    print(&report::verdicts(title, &judged, all));
-    judged.iter().all(|one| one.verdict.passes())
+    Conclusion {
+        kept: judged.iter().all(|one| one.verdict.passes()),
+        text: report::verdicts(title, &judged, true),
+        judged,
+    }
 }
 
 /// Writes one page of all records.
 fn page(records: &[PathBuf], baseline: Option<&Path>, out: Option<PathBuf>) -> Result<bool, String> {
     let results = records.iter().map(|path| report::read(path)).collect::<Result<Vec<_>, _>>()?;
     let baseline = measure::baseline(baseline)?;
-    let page = report::html(&results, baseline.as_ref(), &limit::parse(FULL)?)?;
+    let targets = limit::parse(FULL)?;
+    let judged = |result: SuiteResult| {
+        let judged = judge("Targets", targets.clone(), "zlink", &result).judged;
+        (result, judged)
+    };
+    let results: Vec<_> = results.into_iter().map(judged).collect();
+    let page = report::html(&results, baseline.as_ref())?;
     let out = out.unwrap_or_else(|| zlink_build::target_dir().join("bench/report.html"));
     if let Some(folder) = out.parent() {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cell::Cell;
 use crate::cli::{Common, Options};
-use crate::engine::{ENGINES, Engine, EngineKind};
+use crate::engine::{ENGINES, Engine, EngineKind, REFERENCE};
+use crate::limit::Judged;
 use crate::runner::{self, Settings};
 use crate::suite::{self, SuiteResult};
 use crate::syscalls::Tracer;
@@ -35,8 +36,26 @@ pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Measures those of `cells` that are selected, with all engines, prints the tables and writes the report.
-/// `None` if it was only asked what there is to measure.
+/// What a command makes of its figures.
+pub(crate) struct Conclusion {
+    /// Whether everything that was to be shown was shown.
+    pub(crate) kept: bool,
+    /// What the tables are followed by.
+    pub(crate) text: String,
+    /// How limits were kept.
+    pub(crate) judged: Vec<Judged>,
+}
+
+impl Conclusion {
+    /// A comparison without libzmq's figures is none; other engines may fail and are reported so.
+    pub(crate) fn of_comparison(result: &SuiteResult) -> Self {
+        let kept = result.failures().all(|(_, row, _)| row.engine != REFERENCE);
+        Self { kept, text: String::new(), judged: Vec::new() }
+    }
+}
+
+/// Measures those of `cells` that are selected, with all engines, prints the tables and what `conclude` makes of them,
+/// and writes the report. Returns whether it was as it should be; so it is if it was only asked what there is to measure.
 ///
 /// # Errors
 ///
@@ -45,8 +64,9 @@ pub(crate) fn measure(
     cells: Vec<Cell>,
     options: &Options,
     usual: &Usual,
-) -> Result<Option<SuiteResult>, String> {
-    measure_with(cells, options, usual, engines)
+    conclude: impl Fn(&SuiteResult) -> Conclusion,
+) -> Result<bool, String> {
+    measure_with(cells, options, usual, engines, conclude)
 }
 
 /// As [`measure`], with the engines that `engines` makes.
@@ -55,7 +75,8 @@ pub(crate) fn measure_with(
     options: &Options,
     usual: &Usual,
     engines: impl Fn(&Common, &[&str]) -> Vec<Engine>,
-) -> Result<Option<SuiteResult>, String> {
+    conclude: impl Fn(&SuiteResult) -> Conclusion,
+) -> Result<bool, String> {
     let (selection, common) = (&options.selection, &options.common);
     let mut cells = selection.of(cells);
     if cells.is_empty() {
@@ -78,7 +99,7 @@ pub(crate) fn measure_with(
     };
     if common.list {
         list(&cells, engines(&Common { no_build: true, ..common.clone() }, &chosen).len(), settings.runs);
-        return Ok(None);
+        return Ok(true);
     }
     let baseline = baseline(common.baseline.as_deref())?;
     let tracer = if common.syscalls { Some(Tracer::find()?) } else { None };
@@ -86,14 +107,17 @@ pub(crate) fn measure_with(
     let engines = engines(common, &chosen);
     eprintln!("{}", length(&cells, engines.len(), settings.runs));
     let result = suite::run(usual.name, cells, &engines, &settings, environment, tracer.as_ref());
-    print(&report::markdown(&result, baseline.as_ref()));
+    let conclusion = conclude(&result);
+    let text = report::markdown(&result, baseline.as_ref()) + &conclusion.text;
+    print(&text);
     let out = common.out.clone().unwrap_or_else(|| zlink_build::target_dir().join("bench").join(usual.name));
-    report::write(&result, baseline.as_ref(), &out)?;
+    let kept = conclusion.kept;
+    report::write(result.clone(), baseline.as_ref(), text, conclusion.judged, &out)?;
     eprintln!("report: {}", out.join("report.md").display());
     if let Some(name) = &common.record {
         eprintln!("record: {}", report::record(&result, name)?.display());
     }
-    Ok(Some(result))
+    Ok(kept)
 }
 
 fn list(cells: &[Cell], engines: usize, runs: usize) {

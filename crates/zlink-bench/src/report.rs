@@ -9,6 +9,7 @@ mod table;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::limit::Judged;
 use crate::suite::SuiteResult;
 use crate::zlink_build::workspace;
 
@@ -16,29 +17,29 @@ pub(crate) use html::render as html;
 pub(crate) use markdown::{render as markdown, verdicts};
 pub(crate) use table::number;
 
-/// Writes `report.md`, `report.html`, `report.json`, `runs.csv` and the charts into `folder`.
+/// Writes `report.md`, which is `text` and charts, `report.html`, `report.json`, `runs.csv` and the charts into `folder`.
 ///
 /// # Errors
 ///
 /// The file that could not be written, and why.
 pub(crate) fn write(
-    result: &SuiteResult,
+    result: SuiteResult,
     baseline: Option<&SuiteResult>,
+    mut text: String,
+    judged: Vec<Judged>,
     folder: &Path,
 ) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
-    let charts = chart::draw(result, folder)?;
-    let mut text = markdown(result, baseline);
+    let charts = chart::draw(&result, folder)?;
     if !charts.is_empty() {
         text.push_str("\n## Charts\n\n");
         for (title, file) in charts {
             text.push_str(&format!("![{title}]({file})\n\n"));
         }
     }
-    let page = html(std::slice::from_ref(result), baseline, &[])?;
-    let json = to_json(result)?;
-    for (name, text) in
-        [("report.md", text), ("report.html", page), ("report.json", json), ("runs.csv", csv::render(result))]
+    let (json, csv) = (to_json(&result)?, csv::render(&result));
+    let page = html(&[(result, judged)], baseline)?;
+    for (name, text) in [("report.md", text), ("report.html", page), ("report.json", json), ("runs.csv", csv)]
     {
         write_file(&folder.join(name), &text)?;
     }

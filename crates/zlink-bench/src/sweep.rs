@@ -4,7 +4,7 @@ use crate::cell::{Kind, Transport};
 use crate::cli::{Common, SweepOptions};
 use crate::engine::Engine;
 use crate::harness::Batching;
-use crate::measure::{Usual, measure_with, print, references, zlink};
+use crate::measure::{Conclusion, Usual, measure_with, references, zlink};
 use crate::report::number;
 use crate::scenario::Scenario;
 use crate::stats::Metric;
@@ -36,11 +36,9 @@ pub(crate) fn sweep(sweep: &SweepOptions) -> Result<bool, String> {
         cells.extend(Scenario::cells(&scenario)?);
     }
     let engines = |common: &Common, _: &[&str]| variants(sweep, common);
-    let result = measure_with(cells, &sweep.options, &Usual::new("sweep", 5), engines)?;
-    if let Some(result) = &result {
-        print(&summary(result));
-    }
-    Ok(result.is_none_or(|result| crate::has_reference(&result)))
+    let conclude =
+        |result: &SuiteResult| Conclusion { text: summary(result), ..Conclusion::of_comparison(result) };
+    measure_with(cells, &sweep.options, &Usual::new("sweep", 5), engines, conclude)
 }
 
 fn variants(sweep: &SweepOptions, common: &Common) -> Vec<Engine> {

@@ -7,7 +7,7 @@ use super::markdown::facts;
 use super::table::{Table, tables};
 use crate::cell::{Cell, Kind};
 use crate::engine::REFERENCE_AGAIN;
-use crate::limit::{self, Judged, Limit, Verdict};
+use crate::limit::{Judged, Verdict};
 use crate::stats::{Metric, QUANTILES};
 use crate::suite::{CellResult, SuiteResult};
 
@@ -16,25 +16,24 @@ const CHARTS_MAX: usize = 48;
 
 const STYLE: &str = include_str!("page.css");
 
-/// Renders `results`, one after the other, with the limits that speak of their cells judged for zlink.
+/// Renders results, one after the other, each with how limits were kept in it.
 ///
 /// # Errors
 ///
 /// A chart that could not be drawn.
 pub(crate) fn render(
-    results: &[SuiteResult],
+    results: &[(SuiteResult, Vec<Judged>)],
     baseline: Option<&SuiteResult>,
-    targets: &[Limit],
 ) -> Result<String, String> {
-    let names: Vec<&str> = results.iter().map(|result| result.name.as_str()).collect();
+    let names: Vec<&str> = results.iter().map(|(result, _)| result.name.as_str()).collect();
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>zlink-bench: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>zlink-bench</h1>\n",
         escape(&names.join(", "))
     );
-    for result in results {
-        page.push_str(&section(result, baseline, targets)?);
+    for (result, judged) in results {
+        page.push_str(&section(result, baseline, judged)?);
     }
     page.push_str("</body>\n</html>\n");
     Ok(page)
@@ -43,7 +42,7 @@ pub(crate) fn render(
 fn section(
     result: &SuiteResult,
     baseline: Option<&SuiteResult>,
-    targets: &[Limit],
+    judged: &[Judged],
 ) -> Result<String, String> {
     let mut text = format!("<section>\n<h2>{}</h2>\n", escape(&result.name));
     text.push_str(&format!("<p><code>zlink-bench {}</code></p>\n<p>", escape(&result.command)));
@@ -53,10 +52,8 @@ fn section(
         text.push_str(&format!("<li><b>{}</b>: {}</li>\n", escape(name), escape(about)));
     }
     text.push_str("</ul>\n");
-    let targets: Vec<Limit> =
-        targets.iter().filter(|limit| result.cell(&limit.cell).is_some()).cloned().collect();
-    if !targets.is_empty() {
-        text.push_str(&verdicts(&limit::judge(&targets, result, "zlink")));
+    if !judged.is_empty() {
+        text.push_str(&verdicts(judged));
     }
     text.push_str(&charts("Latency distributions", &latency_charts(result))?);
     text.push_str(&charts("Throughput by size", &size_charts(result))?);
@@ -219,11 +216,13 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit;
     use crate::report::tests::sample;
 
     fn page(result: SuiteResult) -> String {
-        let targets = limit::parse("stream tcp push-pull 64 : rate >= 2\nstream ws pair 64 : rate >= 2");
-        render(&[result], None, &targets.expect("well formed")).expect("drawing into memory works")
+        let limits = limit::parse("stream tcp push-pull 64 : rate >= 2\nstream ws pair 64 : rate >= 2");
+        let judged = limit::judge(&limits.expect("well formed"), &result, "fast");
+        render(&[(result, judged)], None).expect("drawing into memory works")
     }
 
     fn named_sample() -> SuiteResult {
@@ -270,8 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn targets_of_cells_that_were_not_run_are_left_out() {
-        assert!(page(named_sample()).contains("Targets: 0 of 1 met"), "there is no engine `zlink` in it");
+    fn limits_are_shown_with_what_was_measured() {
+        let page = page(named_sample());
+        assert!(page.contains("Targets: 1 of 2 met"));
+        assert!(page.contains("<td class=\"good\">met</td><td>3.000</td><td>10.0 %</td>"));
+        assert!(page.contains("<td class=\"bad\">no result</td><td>–</td>"));
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn columns(kind: Kind, counted: bool, against_baseline: bool) -> Vec<Column> {
         _ => ("switches/msg", |at| fine(Metric::Switches.median(at.runs))),
     });
     if counted {
-        columns.push(("system calls/msg", |at| fine(at.row.syscalls)));
+        columns.push(("system calls each", |at| fine(at.row.syscalls)));
     }
     columns.push(("peak RSS MiB", |at| rss(at.runs)));
     columns

@@ -110,7 +110,7 @@ impl Chart {
             )?;
         chart
             .configure_mesh()
-            .x_labels(6)
+            .x_labels(8)
             .y_labels(6)
             .x_label_formatter(&|place| self.axis.label(*place))
             .y_label_formatter(&|value| format!("{value:.*}", usize::from(*value < 10.0)))
