@@ -187,12 +187,23 @@ pub(crate) fn run(
     let engines = engines.iter().map(|engine| describe(engine, &results)).collect();
     SuiteResult {
         name: name.into(),
-        command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+        command: std::env::args().skip(1).map(without_folders).collect::<Vec<_>>().join(" "),
         environment,
         settings: settings.clone(),
         engines,
         noise: largest_noise(&results),
         cells: results,
+    }
+}
+
+/// An argument as a record keeps it: where files lay on the machine is nobody's concern.
+fn without_folders(argument: String) -> String {
+    let (option, value) = argument.split_once('=').map_or(("", argument.as_str()), |(a, b)| (a, b));
+    let name = value.rsplit('/').next().filter(|_| value.starts_with('/'));
+    match name {
+        Some(name) if option.is_empty() => name.to_owned(),
+        Some(name) => format!("{option}={name}"),
+        None => argument,
     }
 }
 
@@ -255,4 +266,51 @@ fn progress_bar(steps: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::sample;
+
+    #[test]
+    fn a_record_keeps_no_folders() {
+        let kept = |argument: &str| without_folders(argument.into());
+        assert_eq!(kept("/home/me/out"), "out");
+        assert_eq!(kept("before=/home/me/libzmq.so.5"), "before=libzmq.so.5");
+        for plain in ["--runs", "2/5", "stream tcp pair 64 sockets=2", "--out=x", "./out"] {
+            assert_eq!(kept(plain), plain);
+        }
+    }
+
+    #[test]
+    fn curves_of_runs_become_one_of_medians() {
+        let mut row = sample().cells[1].rows[0].clone();
+        for (run, factor) in row.runs.iter_mut().zip([1, 100, 10]) {
+            let latency = run.latency.as_mut().expect("a round trip has times");
+            latency.curve = (0..QUANTILES.len() as u64).map(|step| factor * (1 + step)).collect();
+        }
+        row.condense();
+        assert_eq!(row.curve[..3], [10, 20, 30]);
+        assert!(row.runs.iter().all(|run| run.latency.as_ref().is_some_and(|one| one.curve.is_empty())));
+    }
+
+    #[test]
+    fn more_of_anything_takes_longer() {
+        let mut cell = sample().cells[0].cell.clone();
+        cell.take_about(0.5);
+        let one = estimate(std::slice::from_ref(&cell), 2, 3);
+        // Half a second, a warm-up of at most a tenth, and the starting.
+        assert!((6.0 * 0.65..=6.0 * 0.7).contains(&one), "{one}");
+        assert!((estimate(&[cell.clone(), cell], 2, 3) - 2.0 * one).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_largest_noise_is_told_by_kind_and_metric() {
+        let noise = largest_noise(&sample().cells);
+        let of = |kind, metric| noise.iter().find(|one| (one.0, one.1) == (kind, metric)).map(|one| one.2);
+        assert!(of(Kind::Stream, Metric::Rate).is_some_and(|noise| (noise - 0.1).abs() < 1e-9));
+        assert!(of(Kind::RoundTrip, Metric::P99).is_some_and(|noise| noise > 0.1));
+        assert_eq!(of(Kind::Stream, Metric::P99), None);
+    }
 }

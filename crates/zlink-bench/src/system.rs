@@ -125,6 +125,9 @@ pub(crate) struct Environment {
     pub(crate) cpu: String,
     pub(crate) cpus: usize,
     pub(crate) load: String,
+    /// The variables that zlink listens to, as they were set for all engines alike.
+    #[serde(default)]
+    pub(crate) variables: Vec<(String, String)>,
 }
 
 impl Environment {
@@ -144,8 +147,14 @@ impl Environment {
                 |_| "unknown".into(),
                 |text| text.split_whitespace().take(3).collect::<Vec<_>>().join(" "),
             ),
+            variables: std::env::vars().filter(|(name, _)| is_heard(name)).collect(),
         }
     }
+}
+
+/// Whether zlink's engine listens to the variable.
+fn is_heard(name: &str) -> bool {
+    name == "ZLINK_DIRECT_IO" || name.starts_with("ZLINK_ASIO_")
 }
 
 fn parse_cpu_model(cpuinfo: &str) -> Option<String> {

@@ -68,6 +68,11 @@ pub(super) fn facts(result: &SuiteResult, baseline: Option<&SuiteResult>) -> Vec
         format!("Median of {} interleaved runs; high-water mark: {hwm}; C functions: {api}.", settings.runs),
         noise_sentence(result),
     ];
+    if !environment.variables.is_empty() {
+        let set: Vec<String> =
+            environment.variables.iter().map(|(name, value)| format!("`{name}={value}`")).collect();
+        facts.push(format!("Set for all engines: {}.", set.join(", ")));
+    }
     if let Some(baseline) = baseline {
         let (date, commit) = (&baseline.environment.date, &baseline.environment.commit);
         facts.push(format!(
@@ -174,6 +179,11 @@ mod tests {
     fn the_noise_is_the_distance_of_the_second_libzmq_row() {
         let text = render(&sample(), None);
         assert!(text.contains("round trip p50 11.1 %, round trip p99 11.1 %, stream rate 10.0 %"), "{text}");
+    }
+
+    #[test]
+    fn variables_that_change_zlink_are_named() {
+        assert!(render(&sample(), None).contains("Set for all engines: `ZLINK_DIRECT_IO=0`."));
     }
 
     #[test]
