@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use axis::{Kind, Mechanism, Pattern, Pin, Topics, Transport};
+pub(crate) use axis::{Kind, Mechanism, Pattern, Pin, Threads, Topics, Transport};
 pub(crate) use unit::{format_size, parse_count, parse_micros, parse_size};
 
 /// The most sockets one side of a run may have: libzmq's context allows 1,023.
@@ -25,8 +25,10 @@ pub(crate) struct Cell {
     pub(crate) mechanism: Mechanism,
     /// Pairs of sockets at work side by side, each with a thread of its own on either side.
     pub(crate) sockets: u64,
-    /// Connected sockets that share the bound one, all in one thread.
+    /// Connected sockets that share the bound one.
     pub(crate) peers: u64,
+    /// Who drives them.
+    pub(crate) threads: Threads,
     /// Messages a second that fall due, of all sockets together (fixed rate only, else 0).
     pub(crate) rate: u64,
     /// Messages at a time (bursts only, else 0).
@@ -54,6 +56,7 @@ impl Cell {
             mechanism: Mechanism::Null,
             sockets: 1,
             peers: 1,
+            threads: Threads::One,
             rate: 0,
             burst: 0,
             topics: Topics::All,
@@ -127,6 +130,14 @@ impl Cell {
         self.warmup * self.sockets * self.burst.max(1)
     }
 
+    /// What one of the peers with threads of their own sends: its share of the messages.
+    pub(crate) fn share_of_peer(&self, index: u64) -> Self {
+        let share = |all: u64| all / self.peers + u64::from(index < all % self.peers);
+        let all = share(self.count + self.warmup);
+        let warmup = share(self.warmup).min(all);
+        Self { peers: 1, threads: Threads::One, count: all - warmup, warmup, ..self.clone() }
+    }
+
     /// Socket types as `zmq.h` numbers them: the bound one, the connected one.
     pub(crate) fn socket_types(&self) -> (i32, i32) {
         match self.pattern {
@@ -171,6 +182,8 @@ impl Cell {
             && !(kind == Kind::Stream && pattern.takes_many_peers())
         {
             format!("a {} of {} has one peer", kind.name(), pattern.name())
+        } else if self.threads == Threads::Each && !(kind == Kind::Stream && (2..=64).contains(&self.peers)) {
+            "threads=each belongs to `stream` with 2 to 64 peers".into()
         } else if (self.rate > 0) != (kind == Kind::Paced) {
             "rate= belongs to `paced`, which needs it".into()
         } else if (self.burst > 0) != (kind == Kind::Burst) {
@@ -211,6 +224,9 @@ impl Cell {
             if value != usual {
                 write!(f, " {name}={value}")?;
             }
+        }
+        if self.threads != Threads::One {
+            write!(f, " threads={}", self.threads.name())?;
         }
         if self.kind == Kind::FanOut {
             write!(f, " topics={}", self.topics.name())?;
@@ -277,6 +293,14 @@ mod tests {
     }
 
     #[test]
+    fn the_shares_of_the_peers_are_the_whole() {
+        let mut cell = Cell { peers: 7, threads: Threads::Each, ..stream(64) };
+        cell.set_count(1234);
+        let sent: u64 = (0..7).map(|index| cell.share_of_peer(index)).map(|one| one.count + one.warmup).sum();
+        assert_eq!(sent, cell.count + cell.warmup);
+    }
+
+    #[test]
     fn scenarios_that_make_no_sense_are_refused() {
         let cell = stream(64);
         for bad in [
@@ -291,6 +315,8 @@ mod tests {
             Cell { pattern: Pattern::Pair, peers: 2, ..cell.clone() },
             Cell { pattern: Pattern::Stream, transport: Transport::Ipc, ..cell.clone() },
             Cell { topics: Topics::Match, ..cell.clone() },
+            Cell { threads: Threads::Each, ..cell.clone() },
+            Cell { threads: Threads::Each, peers: 65, ..cell.clone() },
             Cell { idle_us: 1, ..cell.clone() },
         ] {
             assert!(bad.check().is_err(), "{bad}");

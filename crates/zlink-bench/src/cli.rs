@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cell::{
-    Cell, Kind, Mechanism, Pattern, Pin, Topics, Transport, parse_count, parse_micros, parse_size,
+    Cell, Kind, Mechanism, Pattern, Pin, Threads, Topics, Transport, parse_count, parse_micros, parse_size,
 };
 use crate::engine::{ENGINES, Engine, parse_engine};
 use crate::harness::Batching;
@@ -148,6 +148,9 @@ pub(crate) struct Selection {
     /// Connected sockets that share the bound one [default: 1; fanout 8, idle 1000].
     #[arg(long, value_name = "COUNT,..", value_delimiter = ',', value_parser = parse_count)]
     pub(crate) peers: Vec<u64>,
+    /// Who drives these: one thread, one socket after the other, or a thread for each (stream) [default: one].
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    pub(crate) threads: Vec<Threads>,
     /// Which CPUs to use: wherever the scheduler likes, the first for all, or one for each side [default: none].
     #[arg(long, value_name = "PIN,..", value_delimiter = ',')]
     pub(crate) pin: Vec<Pin>,
@@ -187,6 +190,7 @@ impl Selection {
                 && any(&self.size, &cell.size)
                 && any(&self.sockets, &cell.sockets)
                 && any(&self.peers, &cell.peers)
+                && any(&self.threads, &cell.threads)
                 && any(&self.pin, &cell.pin)
                 && any(&self.mechanism, &cell.mechanism)
                 && any(&self.rate, &cell.rate)
@@ -228,6 +232,7 @@ impl Selection {
                     _ => 1,
                 }],
             ),
+            threads: or(&self.threads, &[Threads::One]),
             rates: or(&self.rate, &[if kind == Kind::Paced { 10_000 } else { 0 }]),
             bursts: or(&self.burst, &[if kind == Kind::Burst { 10 } else { 0 }]),
             topics: or(&self.topics, &[if kind == Kind::FanOut { Topics::Match } else { Topics::All }]),

@@ -1,13 +1,13 @@
 //! Scenarios as a line of text: `stream tcp,ipc push-pull 64,1K sockets=1,2 pin=none`.
 //!
 //! The first four words are kind, transport, pattern and size. After them, in any order, come `curve`
-//! and `name=value` for `pin`, `sockets`, `peers`, `rate`, `burst`, `topics` and `idle`. Each may be a list,
+//! and `name=value` for `pin`, `sockets`, `peers`, `threads`, `rate`, `burst`, `topics` and `idle`. Each may be a list,
 //! and a line means all combinations. `count` sets the number of messages instead of the time they may take. The suites in `suites/` and the thresholds are written this way.
 
 use clap::ValueEnum;
 
 use crate::cell::{
-    Cell, Kind, Mechanism, Pattern, Pin, Topics, Transport, parse_count, parse_micros, parse_size,
+    Cell, Kind, Mechanism, Pattern, Pin, Threads, Topics, Transport, parse_count, parse_micros, parse_size,
 };
 
 /// Cells as the product of what they have along each axis.
@@ -21,6 +21,7 @@ pub(crate) struct Scenario {
     pub(crate) mechanisms: Vec<Mechanism>,
     pub(crate) sockets: Vec<u64>,
     pub(crate) peers: Vec<u64>,
+    pub(crate) threads: Vec<Threads>,
     pub(crate) rates: Vec<u64>,
     pub(crate) bursts: Vec<u64>,
     pub(crate) topics: Vec<Topics>,
@@ -40,6 +41,7 @@ impl Default for Scenario {
             mechanisms: vec![Mechanism::Null],
             sockets: vec![1],
             peers: vec![1],
+            threads: vec![Threads::One],
             rates: vec![0],
             bursts: vec![0],
             topics: vec![Topics::All],
@@ -74,6 +76,7 @@ impl Scenario {
         cells = vary(cells, &self.topics, |cell, topics| cell.topics = topics);
         cells = vary(cells, &self.sockets, |cell, sockets| cell.sockets = sockets);
         cells = vary(cells, &self.peers, |cell, peers| cell.peers = peers);
+        cells = vary(cells, &self.threads, |cell, threads| cell.threads = threads);
         cells = vary(cells, &self.rates, |cell, rate| cell.rate = rate);
         cells = vary(cells, &self.bursts, |cell, burst| cell.burst = burst);
         cells = vary(cells, &self.idles_us, |cell, idle| cell.idle_us = idle);
@@ -108,6 +111,7 @@ pub(crate) fn parse(line: &str) -> Result<Scenario, String> {
     for word in rest {
         match word.split_once('=') {
             Some(("pin", list)) => scenario.pins = values(list)?,
+            Some(("threads", list)) => scenario.threads = values(list)?,
             Some(("topics", list)) => scenario.topics = values(list)?,
             Some(("mechanism", list)) => scenario.mechanisms = values(list)?,
             Some(("sockets", text)) => scenario.sockets = list(text, parse_count)?,
@@ -178,6 +182,7 @@ mod tests {
         for line in [
             "stream tcp push-pull 64",
             "stream ws dealer-router 1K peers=8",
+            "stream tcp push-pull 64 peers=8 threads=each",
             "stream tcp stream 64 sockets=4",
             "roundtrip ipc req-rep 64 pin=0 idle=1ms",
             "roundtrip tcp router-router-polled 256 pin=split",

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, Kind};
+use crate::cell::{Cell, Kind, Threads};
 use crate::engine::{Engine, EngineKind};
 use crate::harness::capi::{Buffers, CLibrary, Messages};
 use crate::harness::raw::Raw;
@@ -162,7 +162,13 @@ struct Shared<'a, L> {
 fn perform<L: Library>(library: &L, job: &Job) -> io::Result<()> {
     let rss_before = Usage::now()?.rss_kib;
     let pairs = job.endpoints.len();
-    let threads = if job.side == Side::Both { 2 * pairs } else { pairs };
+    let peers = if job.cell.threads == Threads::Each { job.cell.peers } else { 1 };
+    let connected = pairs * peers as usize;
+    let threads = match job.side {
+        Side::Bound => pairs,
+        Side::Connected => connected,
+        Side::Both => pairs + connected,
+    };
     let shared = Shared { library, job, start: Barrier::new(pairs + 1), end: Barrier::new(threads + 1) };
     let shared = &shared;
     let (outcomes, results) = mpsc::channel();
@@ -181,9 +187,11 @@ fn perform<L: Library>(library: &L, job: &Job) -> io::Result<()> {
             or_fail(emit(&Event::Ready { endpoints: endpoints.clone(), version: library.version() }));
         }
         if job.side != Side::Bound {
-            for endpoint in endpoints {
-                let outcomes = outcomes.clone();
-                scope.spawn(move || or_fail(shared.connected(&endpoint, &outcomes)));
+            for endpoint in &endpoints {
+                for peer in 0..peers {
+                    let (endpoint, outcomes) = (endpoint.clone(), outcomes.clone());
+                    scope.spawn(move || or_fail(shared.connected(peer, &endpoint, &outcomes)));
+                }
             }
         }
         if job.side != Side::Bound && job.cell.kind.begins_together() {
@@ -235,8 +243,12 @@ impl<L: Library> Shared<'_, L> {
         Ok(())
     }
 
-    fn connected(&self, endpoint: &str, outcomes: &Sender<Outcome>) -> io::Result<()> {
-        let cell = &self.job.cell;
+    /// Runs all connected sockets that share a bound one, or, if each has a thread, that of number `peer`.
+    fn connected(&self, peer: u64, endpoint: &str, outcomes: &Sender<Outcome>) -> io::Result<()> {
+        let cell = match self.job.cell.threads {
+            Threads::One => &self.job.cell,
+            Threads::Each => &self.job.cell.share_of_peer(peer),
+        };
         if let Some(cpu) = self.job.peer_cpu {
             pin_to(cpu)?;
         }
@@ -249,7 +261,7 @@ impl<L: Library> Shared<'_, L> {
         let outcome = if cell.kind == Kind::Connect {
             harness::run_connections(|| open(0), endpoint, cell)?
         } else {
-            for index in 0..cell.peers {
+            for index in peer..peer + cell.peers {
                 let mut socket = open(index)?;
                 socket.connect(endpoint)?;
                 sockets.push(socket);

@@ -32,7 +32,7 @@ fn smoke_measures_libzmq_and_raw_on_every_transport_and_writes_the_report() {
     let json = fs::read_to_string(out.join("report.json")).expect("there is a report");
     let report: serde_json::Value = serde_json::from_str(&json).expect("the report is JSON");
     let cells = report["cells"].as_array().expect("the report has cells");
-    assert_eq!(cells.len(), 22);
+    assert_eq!(cells.len(), 23);
     for cell in cells {
         for row in cell["rows"].as_array().expect("a cell has rows") {
             if row["not_applicable"].is_null() {

@@ -119,6 +119,16 @@ axis! {
     }
 }
 
+axis! {
+    /// Who drives the connected sockets that share the bound one.
+    Threads {
+        /// One thread, which sends from one socket after the other.
+        One = "one",
+        /// A thread for each.
+        Each = "each",
+    }
+}
+
 impl Transport {
     pub(crate) fn title(self) -> &'static str {
         match self {

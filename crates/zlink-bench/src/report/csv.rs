@@ -3,7 +3,7 @@
 use crate::cell::Kind;
 use crate::suite::SuiteResult;
 
-const HEADER: &str = "kind,transport,pattern,size_bytes,pin,mechanism,sockets,peers,rate,burst,topics,idle_us,\
+const HEADER: &str = "kind,transport,pattern,size_bytes,pin,mechanism,sockets,peers,threads,rate,burst,topics,idle_us,\
 count,engine,round,status,per_second,mb_per_second,p50_ns,p90_ns,p99_ns,p999_ns,max_ns,cpu_ns_per_message,\
 context_switches_per_message,peak_rss_bound_kib,peak_rss_connected_kib,growth_kib\n";
 
@@ -12,7 +12,7 @@ pub(crate) fn render(result: &SuiteResult) -> String {
     for one in &result.cells {
         let cell = &one.cell;
         let common = format!(
-            "{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             cell.kind.name(),
             cell.transport.name(),
             cell.pattern.name(),
@@ -21,6 +21,7 @@ pub(crate) fn render(result: &SuiteResult) -> String {
             cell.mechanism.name(),
             cell.sockets,
             cell.peers,
+            cell.threads.name(),
             cell.rate,
             cell.burst,
             if cell.kind == Kind::FanOut { cell.topics.name() } else { "" },
