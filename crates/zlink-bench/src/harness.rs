@@ -7,6 +7,8 @@
 
 #[allow(unsafe_code)]
 pub(crate) mod capi;
+#[cfg(test)]
+mod fake;
 mod link;
 mod many;
 mod pairs;

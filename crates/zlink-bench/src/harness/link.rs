@@ -196,3 +196,63 @@ impl<S: Socket> Link<S> for Bytes<S> {
         socket.send_stamped(size, stamp)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::fake::FakeSocket;
+
+    fn socket(inbox: &[&[u8]]) -> FakeSocket {
+        FakeSocket { inbox: inbox.iter().map(|part| part.to_vec()).collect(), ..FakeSocket::default() }
+    }
+
+    #[test]
+    fn a_router_answers_whoever_sent_last() {
+        let mut socket = socket(&[b"one", b"body1", b"two", b"body2"]);
+        let mut link = Routed::new(&socket).expect("memory suffices");
+        let mut message = Vec::new();
+        for sender in [b"one", b"two"] {
+            assert_eq!(link.recv(&mut socket, &mut message).expect("there is a message"), 5);
+            link.send(&mut socket, &mut message).expect("it is kept");
+            let [.., id, body] = socket.sent.as_slice() else { panic!("two parts were sent") };
+            assert_eq!((&id.stamp[..3], id.more), (&sender[..], true));
+            assert_eq!((body.size, body.more), (5, false));
+        }
+    }
+
+    #[test]
+    fn a_router_that_knows_its_peer_puts_its_id_before_each_message() {
+        let mut socket = socket(&[b"whoever", b"body"]);
+        let mut link = Addressed::new(&socket, 7).expect("memory suffices");
+        link.send_fresh(&mut socket, 100).expect("it is kept");
+        link.send_stamped(&mut socket, 64, *b"12345678").expect("it is kept");
+        let parts: Vec<_> = socket.sent.iter().map(|part| (part.stamp, part.size, part.more)).collect();
+        let id = (routing_id(7), 8, true);
+        assert_eq!(parts, [id, ([0; 8], 100, false), id, (*b"12345678", 64, false)]);
+        assert_eq!(link.recv(&mut socket, &mut Vec::new()).expect("there is a message"), 4);
+    }
+
+    #[test]
+    fn a_polled_link_polls_once_a_message() {
+        let mut socket = socket(&[b"one", b"body1", b"one", b"body2"]);
+        let mut link = Polled(Routed::new(&socket).expect("memory suffices"));
+        for _ in 0..2 {
+            link.recv(&mut socket, &mut Vec::new()).expect("there is a message");
+        }
+        assert_eq!(socket.polls, 2);
+    }
+
+    #[test]
+    fn chunks_of_bytes_are_counted_as_bodies_wherever_they_are_cut() {
+        // The notice of the connection, then 30 bytes in chunks of 3, 17 and 10.
+        let mut socket = socket(&[b"id", b"", b"id", &[0; 3], b"id", &[0; 17], b"id", &[0; 10]]);
+        let mut link = Bytes::new(&socket, 10, None).expect("memory suffices");
+        let mut message = Vec::new();
+        for _ in 0..3 {
+            assert_eq!(link.recv(&mut socket, &mut message).expect("the bytes are there"), 10);
+        }
+        assert!(link.recv(&mut socket, &mut message).is_err(), "all bytes are used up");
+        link.send(&mut socket, &mut message).expect("it is kept");
+        assert_eq!((socket.sent[0].size, socket.sent[1].size), (2, 10));
+    }
+}

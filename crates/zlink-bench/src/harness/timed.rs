@@ -104,3 +104,83 @@ pub(super) fn sink<S: Socket, L: Link<S>>(
     }
     Ok(Outcome::since(begin, usage_at_start).with_latency(latency))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::harness::fake::FakeSocket;
+    use crate::harness::link::Plain;
+    use crate::scenario::parse_suite;
+
+    const MILLISECOND: u64 = 1_000_000;
+
+    fn cell(line: &str) -> Cell {
+        parse_suite(line).expect("the line is well formed").remove(0)
+    }
+
+    fn no_signals() -> Signals<'static> {
+        Signals { arrived: &|| Ok(()), await_start: &|| {} }
+    }
+
+    #[test]
+    fn messages_that_a_slow_send_holds_up_are_late_by_that() {
+        let cell = cell("paced tcp push-pull 64 rate=1k count=40");
+        // The first message begins the run; the one after twenty more takes as long as fifteen others.
+        let stall = Some((21, Duration::from_millis(15)));
+        let mut socket = FakeSocket { stall, ..FakeSocket::default() };
+        let before = monotonic_ns().expect("there is a clock");
+        paced_source(&mut socket, &mut Plain, &cell, &no_signals()).expect("a fake socket takes all");
+        let stamps: Vec<u64> = socket.sent.iter().map(|part| u64::from_ne_bytes(part.stamp)).collect();
+        assert_eq!(stamps.len() as u64, 1 + cell.warmup + cell.count);
+        let begin = stamps[1];
+        assert!(stamps[1..].is_sorted() && begin >= before);
+        // Those that fell due during the stall carry the times they were due, or that of the last waking before it,
+        // though they were all sent when it was over.
+        let (stall, over) = socket.stalled;
+        let due = |number: u64| begin + number * MILLISECOND;
+        let held_up: Vec<u64> = (21..).take_while(|number| due(*number) < over.min(due(43))).collect();
+        assert!(held_up.len() >= 10, "{held_up:?}");
+        for number in held_up {
+            let stamp = stamps[1 + number as usize];
+            assert!(stamp <= due(number).max(stall) && stamp >= due(number), "message {number}");
+        }
+    }
+
+    #[test]
+    fn all_messages_of_a_burst_carry_the_time_of_its_first() {
+        let cell = cell("burst tcp push-pull 64 burst=3 idle=1ms count=4");
+        let mut socket = FakeSocket::default();
+        burst_source(&mut socket, &mut Plain, &cell, &no_signals()).expect("a fake socket takes all");
+        let stamps: Vec<u64> = socket.sent.iter().map(|part| u64::from_ne_bytes(part.stamp)).collect();
+        assert_eq!(stamps.len() as u64, 1 + 3 * (cell.warmup + cell.count));
+        for burst in stamps[1..].chunks(3) {
+            assert!(burst.iter().all(|stamp| *stamp == burst[0]));
+        }
+        let pauses = stamps[1..].chunks(3).map(|burst| burst[0]).collect::<Vec<_>>();
+        assert!(pauses.windows(2).all(|pair| pair[1] - pair[0] >= MILLISECOND));
+    }
+
+    #[test]
+    fn the_sink_records_how_late_the_last_of_each_burst_is() {
+        let cell = cell("burst tcp push-pull 64 burst=2 idle=1ms count=2");
+        let now = monotonic_ns().expect("there is a clock");
+        let message = |before: u64| [&(now - before).to_ne_bytes()[..], &[0; 56]].concat();
+        // The one that begins, a burst of warm-up, and two measured bursts whose first messages do not count.
+        let ages = [0, 0, 0, 9, 3, 9, 5].map(|millis| millis * MILLISECOND);
+        let mut socket =
+            FakeSocket { inbox: ages.into_iter().map(message).collect(), ..FakeSocket::default() };
+        let outcome = sink(&mut socket, &mut Plain, &cell, &no_signals(), 2).expect("all is there");
+        let latency = outcome.latency.expect("the sink measures");
+        assert_eq!(latency.len(), 2);
+        assert!(latency.min() >= 2_990_000 && latency.max() >= 4_990_000, "{latency:?}");
+    }
+
+    #[test]
+    fn a_message_from_the_future_is_refused() {
+        let cell = cell("paced tcp push-pull 64 rate=1k count=1");
+        let mut socket = FakeSocket { inbox: vec![vec![0x7F; 64]; 3].into(), ..FakeSocket::default() };
+        assert!(sink(&mut socket, &mut Plain, &cell, &no_signals(), 1).is_err());
+    }
+}
