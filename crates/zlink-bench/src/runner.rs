@@ -379,12 +379,17 @@ fn figures(cell: &Cell, reports: &[Report], version: String) -> Result<Figures, 
     let shared_by = if cell.kind == Kind::Idle { seconds } else { messages };
     let sum = |value: fn(&Report) -> u64| reports.iter().map(value).sum::<u64>() as f64;
     Ok(Figures {
-        rate: messages / seconds,
+        rate: rounded(messages / seconds, 1e2),
         latency,
-        cpu_ns: sum(|report| report.cpu_ns) / shared_by,
-        switches: sum(|report| report.switches) / shared_by,
+        cpu_ns: rounded(sum(|report| report.cpu_ns) / shared_by, 1e2),
+        switches: rounded(sum(|report| report.switches) / shared_by, 1e6),
         peak_rss_kib: reports.iter().map(|report| report.peak_rss_kib).collect(),
         growth_kib: reports.iter().map(|report| report.growth_kib).collect(),
         version,
     })
+}
+
+/// Keeps records short: more digits would be noise.
+fn rounded(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
 }

@@ -3,7 +3,8 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Declares an axis: an enum whose values have one name on the command line, in files and in records.
+/// Declares an axis: an enum whose values have one name on the command line, in files and in records. The first is
+/// what a record from before there was a choice means.
 macro_rules! axis {
     ($(#[$about:meta])* $axis:ident { $($(#[$note:meta])* $value:ident = $name:literal,)+ }) => {
         $(#[$about])*
@@ -14,8 +15,13 @@ macro_rules! axis {
             $($(#[$note])* #[serde(rename = $name)] #[value(name = $name)] $value,)+
         }
 
+        impl Default for $axis {
+            fn default() -> Self {
+                Self::ALL[0]
+            }
+        }
+
         impl $axis {
-            #[allow(dead_code, reason = "not every axis is walked along")]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$value),+];
 
             pub(crate) fn name(self) -> &'static str {
