@@ -51,7 +51,7 @@ pub(crate) enum Command {
     ///
     /// Example: zlink-bench run 'paced tcp,ipc push-pull 64 rate=10k,100k' 'burst tcp pair 64 burst=10 idle=1ms'
     Run {
-        /// Scenarios: KIND TRANSPORT PATTERN SIZE [curve] [NAME=VALUE ..], each perhaps a list.
+        /// Scenarios: KIND TRANSPORT PATTERN SIZE, perhaps `curve` and NAME=VALUE, each perhaps a list.
         #[arg(value_name = "SCENARIO")]
         scenarios: Vec<String>,
         #[command(flatten)]

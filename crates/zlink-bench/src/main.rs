@@ -1,7 +1,7 @@
 //! Measures zlink against libzmq 4.3.5 and the raw socket in one run.
 //!
 //! A [`cell`] is a scenario, written as a line ([`scenario`]); the suites are files of such lines, some with
-//! what they have to keep to ([`limit`]). [`suite`] runs cells × [`engine`]s × rounds; [`runner`] does one of
+//! what they have to keep to ([`limit`]). [`mod@suite`] runs cells × [`engine`]s × rounds; [`runner`] does one of
 //! these runs by starting two [`worker`] processes of this program, which run the timed loops in
 //! [`harness`]; [`report`] says what came out.
 
