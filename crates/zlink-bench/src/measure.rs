@@ -8,7 +8,7 @@ use crate::cli::{Common, Options};
 use crate::engine::{ENGINES, Engine, EngineKind, REFERENCE};
 use crate::limit::Judged;
 use crate::runner::{self, Settings};
-use crate::suite::{self, SuiteResult};
+use crate::suite::{self, Plan, SuiteResult};
 use crate::syscalls::Tracer;
 use crate::system::Environment;
 use crate::{report, zlink_build};
@@ -106,11 +106,16 @@ pub(crate) fn measure_with(
     let environment = Environment::collect(&zlink_build::workspace());
     let engines = engines(common, &chosen);
     eprintln!("{}", length(&cells, engines.len(), settings.runs));
-    let result = suite::run(usual.name, cells, &engines, &settings, environment, tracer.as_ref());
+    let out = common.out.clone().unwrap_or_else(|| zlink_build::target_dir().join("bench").join(usual.name));
+    let plan = Plan { name: usual.name, engines: &engines, settings: &settings, environment, tracer };
+    let result = plan.run(cells, |so_far| {
+        if let Err(why) = report::write_json(so_far, &out) {
+            eprintln!("{why}");
+        }
+    });
     let conclusion = conclude(&result);
     let text = report::markdown(&result, baseline.as_ref()) + &conclusion.text;
     print(&text);
-    let out = common.out.clone().unwrap_or_else(|| zlink_build::target_dir().join("bench").join(usual.name));
     let kept = conclusion.kept;
     report::write(result.clone(), baseline.as_ref(), text, conclusion.judged, &out)?;
     eprintln!("report: {}", out.join("report.md").display());

@@ -29,7 +29,7 @@ pub(crate) fn write(
     judged: Vec<Judged>,
     folder: &Path,
 ) -> Result<(), String> {
-    fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+    write_json(&result, folder)?;
     let charts = chart::draw(&result, folder)?;
     if !charts.is_empty() {
         text.push_str("\n## Charts\n\n");
@@ -37,13 +37,22 @@ pub(crate) fn write(
             text.push_str(&format!("![{title}]({file})\n\n"));
         }
     }
-    let (json, csv) = (to_json(&result)?, csv::render(&result));
+    let csv = csv::render(&result);
     let page = html(&[(result, judged)], baseline)?;
-    for (name, text) in [("report.md", text), ("report.html", page), ("report.json", json), ("runs.csv", csv)]
-    {
+    for (name, text) in [("report.md", text), ("report.html", page), ("runs.csv", csv)] {
         write_file(&folder.join(name), &text)?;
     }
     Ok(())
+}
+
+/// Writes `report.json` alone into `folder`.
+///
+/// # Errors
+///
+/// The file that could not be written, and why.
+pub(crate) fn write_json(result: &SuiteResult, folder: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+    write_file(&folder.join("report.json"), &to_json(result)?)
 }
 
 fn failed(what: &Path, why: &dyn std::fmt::Display) -> String {

@@ -13,7 +13,8 @@ use crate::stats::{Metric, QUANTILES, median, noise};
 use crate::syscalls::Tracer;
 use crate::system::Environment;
 
-/// An engine that has timed out this often is not tried again: each time costs the whole limit.
+/// An engine that has timed out this often is not tried again: each time costs the whole limit. In a suite of many cells it
+/// may happen in one of a hundred more.
 const TIMEOUTS_ALLOWED: usize = 3;
 
 /// What one engine did in one cell.
@@ -134,41 +135,68 @@ impl SuiteResult {
     }
 }
 
-/// Runs everything. Failures of engines become part of the result.
-pub(crate) fn run(
-    name: &str,
-    cells: Vec<Cell>,
-    engines: &[Engine],
-    settings: &Settings,
-    environment: Environment,
-    tracer: Option<&Tracer>,
-) -> SuiteResult {
-    let progress = progress_bar(cells.len() * engines.len() * settings.runs);
-    let mut results: Vec<CellResult> = cells
-        .into_iter()
-        .map(|cell| {
-            let rows = engines.iter().map(|engine| new_row(engine, &cell)).collect();
-            CellResult { cell, rows }
-        })
-        .collect();
-    let mut timeouts: BTreeMap<usize, usize> = BTreeMap::new();
-    for round in 0..settings.runs {
-        for result in &mut results {
-            for turn in 0..engines.len() {
+/// What is run, and how.
+pub(crate) struct Plan<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) engines: &'a [Engine],
+    pub(crate) settings: &'a Settings,
+    pub(crate) environment: Environment,
+    /// Counts system calls, if they are to be counted.
+    pub(crate) tracer: Option<Tracer>,
+}
+
+impl Plan<'_> {
+    /// Runs everything. Failures of engines become part of the result. After each round but the last, `keep` is given
+    /// what there is until then: a long suite may not come to its end.
+    pub(crate) fn run(&self, cells: Vec<Cell>, keep: impl Fn(&SuiteResult)) -> SuiteResult {
+        let mut progress = Progress::new(cells.len() * self.engines.len() * self.settings.runs);
+        let mut results: Vec<CellResult> = cells
+            .into_iter()
+            .map(|cell| {
+                let rows = self.engines.iter().map(|engine| new_row(engine, &cell)).collect();
+                CellResult { cell, rows }
+            })
+            .collect();
+        let mut timeouts = BTreeMap::new();
+        for round in 0..self.settings.runs {
+            if round > 0 {
+                keep(&self.result(results.clone()));
+            }
+            self.round(round, &mut results, &mut timeouts, &mut progress);
+        }
+        progress.bar.finish_and_clear();
+        let mut result = self.result(results);
+        if let Some(tracer) = &self.tracer {
+            count_syscalls(tracer, &mut result.cells, self.engines, self.settings);
+        }
+        result
+    }
+
+    /// Runs each cell once with each engine.
+    fn round(
+        &self,
+        round: usize,
+        results: &mut [CellResult],
+        timeouts: &mut BTreeMap<usize, usize>,
+        progress: &mut Progress,
+    ) {
+        let allowed = TIMEOUTS_ALLOWED + results.len() / 100;
+        for result in results {
+            for turn in 0..self.engines.len() {
                 // Every round starts with another engine, so that none always follows the same one.
-                let index = (turn + round) % engines.len();
-                progress.inc(1);
+                let index = (turn + round) % self.engines.len();
+                let engine = &self.engines[index];
+                progress.step(&result.cell, engine);
                 let row = &mut result.rows[index];
                 if row.failure.is_some() || row.not_applicable.is_some() {
                     continue;
                 }
                 let tired = timeouts.entry(index).or_default();
-                if *tired >= TIMEOUTS_ALLOWED {
+                if *tired >= allowed {
                     row.failure = Some(format!("not tried after {tired} timeouts elsewhere"));
                     continue;
                 }
-                progress.set_message(format!("{} · {}", result.cell, engines[index].name));
-                match runner::run(&engines[index], &result.cell, settings) {
+                match runner::run(engine, &result.cell, self.settings) {
                     Ok(figures) => row.runs.push(figures),
                     Err(RunError::TimedOut(reason)) => {
                         *tired += 1;
@@ -179,20 +207,18 @@ pub(crate) fn run(
             }
         }
     }
-    progress.finish_and_clear();
-    results.iter_mut().flat_map(|result| &mut result.rows).for_each(Row::condense);
-    if let Some(tracer) = tracer {
-        count_syscalls(tracer, &mut results, engines, settings);
-    }
-    let engines = engines.iter().map(|engine| describe(engine, &results)).collect();
-    SuiteResult {
-        name: name.into(),
-        command: std::env::args().skip(1).map(without_folders).collect::<Vec<_>>().join(" "),
-        environment,
-        settings: settings.clone(),
-        engines,
-        noise: largest_noise(&results),
-        cells: results,
+
+    fn result(&self, mut cells: Vec<CellResult>) -> SuiteResult {
+        cells.iter_mut().flat_map(|result| &mut result.rows).for_each(Row::condense);
+        SuiteResult {
+            name: self.name.into(),
+            command: std::env::args().skip(1).map(without_folders).collect::<Vec<_>>().join(" "),
+            environment: self.environment.clone(),
+            settings: self.settings.clone(),
+            engines: self.engines.iter().map(|engine| describe(engine, &cells)).collect(),
+            noise: largest_noise(&cells),
+            cells,
+        }
     }
 }
 
@@ -256,16 +282,35 @@ fn describe(engine: &Engine, results: &[CellResult]) -> (String, String) {
     (engine.name.clone(), about)
 }
 
-fn progress_bar(steps: usize) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+/// How far it is: a bar on a terminal, elsewhere a line for each tenth of a long suite.
+struct Progress {
+    bar: ProgressBar,
+    steps: usize,
+    done: usize,
+}
+
+impl Progress {
+    fn new(steps: usize) -> Self {
+        let bar = match std::io::stderr().is_terminal() {
+            true => ProgressBar::new(steps as u64),
+            false => ProgressBar::hidden(),
+        };
+        // No steady tick: the bar is drawn between runs only, never while one is measured.
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, steps, done: 0 }
     }
-    let bar = ProgressBar::new(steps as u64);
-    // No steady tick: the bar is drawn between runs only, never while one is measured.
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}") {
-        bar.set_style(style);
+
+    fn step(&mut self, cell: &Cell, engine: &Engine) {
+        self.bar.inc(1);
+        self.bar.set_message(format!("{cell} · {}", engine.name));
+        let tenths = |done: usize| 10 * done / self.steps;
+        if self.bar.is_hidden() && self.steps >= 1000 && tenths(self.done + 1) > tenths(self.done) {
+            eprintln!("{} %: {cell}", 10 * tenths(self.done + 1));
+        }
+        self.done += 1;
     }
-    bar
 }
 
 #[cfg(test)]
