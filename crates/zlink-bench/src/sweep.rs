@@ -15,6 +15,9 @@ const NEVER: &str = "never";
 /// The default.
 const ADAPTIVE: &str = "adaptive";
 
+/// A gain of less than this is not worth an option, however little the A/A rows differ.
+const WORTH: f64 = 0.05;
+
 /// Measures libzmq, zlink as it is, without batching, and with each combination of thresholds, and says for each
 /// cell what came out best.
 ///
@@ -75,6 +78,7 @@ struct Finding {
     over_never: f64,
     /// How many times better than the default `best` is.
     over_adaptive: f64,
+    /// How much more a gain has to be: the A/A noise, and no less than [`WORTH`].
     noise: f64,
 }
 
@@ -94,7 +98,7 @@ impl Finding {
             best: best.into(),
             over_never: most.max(adaptive) / never,
             over_adaptive: most / adaptive,
-            noise: one.noise(metric).unwrap_or(0.0),
+            noise: one.noise(metric).unwrap_or(0.0).max(WORTH),
         })
     }
 
@@ -112,9 +116,9 @@ impl Finding {
 fn summary(result: &SuiteResult) -> String {
     let mut text = String::from(
         "\n## What to set\n\n\
-         \"Best\" is the best of several, so it is flattered by about the noise: a gain counts only beyond that.\n\n\
+         \"Best\" is the best of several, so it is flattered by about the noise: a gain counts only beyond that, and beyond 5 %.\n\n\
          | cell | metric | never | adaptive | best that always gathers | best ÷ adaptive | batching ÷ never \
-         | A/A noise | batching pays | set |\n|---|---|--:|--:|---|--:|--:|--:|---|---|\n",
+         | has to be beyond | batching pays | set |\n|---|---|--:|--:|---|--:|--:|--:|---|---|\n",
     );
     for one in &result.cells {
         let metric = Metric::main_of(one.cell.kind);
