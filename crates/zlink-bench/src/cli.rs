@@ -172,7 +172,7 @@ pub(crate) struct Selection {
     /// Measured messages, round trips or connections in each run, instead of a number found from --duration.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) messages: Option<u64>,
-    /// Only every Nth cell, beginning with the Kth.
+    /// Only the Kth of N parts, each a cross-section of the whole.
     #[arg(long, value_name = "K/N", value_parser = parse_part)]
     pub(crate) part: Option<(usize, usize)>,
 }
@@ -198,8 +198,11 @@ impl Selection {
                 && any(&self.topics, &cell.topics)
                 && any(&self.idle, &cell.idle_us)
         };
-        let (first, step) = self.part.unwrap_or((1, 1));
-        cells.into_iter().filter(admits).skip(first - 1).step_by(step).collect()
+        let (part, parts) = self.part.unwrap_or((1, 1));
+        // Every Nth, one further along in each N: else a part would have one number of sockets only.
+        let is_in_part = |index: usize| (index + index / parts) % parts == part - 1;
+        let admitted = cells.into_iter().filter(admits).enumerate();
+        admitted.filter(|(index, _)| is_in_part(*index)).map(|(_, cell)| cell).collect()
     }
 
     /// All combinations of what was given, and of one usual value where nothing was.
@@ -413,6 +416,12 @@ mod tests {
         let mut all: Vec<Cell> = (1..=3).flat_map(part).collect();
         all.sort();
         assert_eq!(all, cells);
+        let sockets =
+            parse_suite("stream tcp push-pull 64,128,256,512 sockets=1,2,4,8").expect("well formed");
+        let part = Selection { part: Some((1, 4)), ..Selection::default() }.of(sockets);
+        let mut sockets: Vec<u64> = part.iter().map(|cell| cell.sockets).collect();
+        sockets.sort_unstable();
+        assert_eq!(sockets, [1, 2, 4, 8], "a part is not all of one kind");
     }
 
     #[test]
