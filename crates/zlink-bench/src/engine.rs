@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, Kind, Mechanism, Transport};
 use crate::harness::Batching;
+use crate::worker::Api;
 
 /// The name of the engine all others are compared with.
 pub(crate) const REFERENCE: &str = "libzmq";
@@ -14,7 +15,8 @@ pub(crate) const REFERENCE_AGAIN: &str = "libzmq (A/A)";
 /// The name of plain sockets.
 pub(crate) const RAW: &str = "raw";
 /// The engines that can be chosen by name.
-pub(crate) const ENGINES: [&str; 5] = [REFERENCE, "zlink", "zlink-io-thread", "zlink-rs", RAW];
+pub(crate) const ENGINES: [&str; 6] =
+    [REFERENCE, "zlink", "zlink-buffer", "zlink-io-thread", "zlink-rs", RAW];
 
 /// How a worker runs an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,13 +40,22 @@ pub(crate) struct Engine {
     pub(crate) environment: Vec<(String, String)>,
     /// What its sockets are set to.
     pub(crate) batching: Batching,
+    /// The C functions that carry its messages, if not those of the whole run.
+    pub(crate) api: Option<Api>,
     /// Nanoseconds that are wasted over each part received, on purpose.
     pub(crate) slow_ns: u64,
 }
 
 impl Engine {
     pub(crate) fn new(name: &str, kind: EngineKind) -> Self {
-        Self { name: name.into(), kind, environment: Vec::new(), batching: Batching::default(), slow_ns: 0 }
+        Self {
+            name: name.into(),
+            kind,
+            environment: Vec::new(),
+            batching: Batching::default(),
+            api: None,
+            slow_ns: 0,
+        }
     }
 
     pub(crate) fn reference() -> Self {
@@ -76,7 +87,11 @@ impl Engine {
     pub(crate) fn special(&self) -> String {
         let environment = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
         let batching = Some(self.batching.describe()).filter(|text| !text.is_empty());
-        environment.chain(batching).collect::<Vec<_>>().join(", ")
+        let api = self.api.map(|api| match api {
+            Api::Msg => "zmq_msg_send / zmq_msg_recv".to_owned(),
+            Api::Buffer => "zmq_send / zmq_recv".to_owned(),
+        });
+        environment.chain(api).chain(batching).collect::<Vec<_>>().join(", ")
     }
 
     /// Why this engine has nothing to measure in `cell`, if so. Such a cell is left out, not failed.

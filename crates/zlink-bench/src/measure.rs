@@ -11,6 +11,7 @@ use crate::runner::{self, Settings};
 use crate::suite::{self, Plan, SuiteResult};
 use crate::syscalls::Tracer;
 use crate::system::Environment;
+use crate::worker::Api;
 use crate::{report, zlink_build};
 
 /// What a command measures if its options say nothing else.
@@ -177,8 +178,9 @@ fn engines(common: &Common, chosen: &[&str]) -> Vec<Engine> {
             environment: vec![("ZLINK_DIRECT_IO".into(), "0".into())],
             ..library.clone()
         };
-        engines
-            .extend([library, on_io_threads].into_iter().filter(|one| chosen.contains(&one.name.as_str())));
+        let with_buffers = Engine { name: "zlink-buffer".into(), api: Some(Api::Buffer), ..library.clone() };
+        let all = [library, with_buffers, on_io_threads];
+        engines.extend(all.into_iter().filter(|one| chosen.contains(&one.name.as_str())));
     }
     if chosen.contains(&"zlink-rs") {
         let (batching, slow_ns) = (common.batching(), common.slow);

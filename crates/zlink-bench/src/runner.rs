@@ -232,7 +232,7 @@ pub(crate) fn run_under(
         cell: cell.clone(),
         side: if inproc { Side::Both } else { Side::Bound },
         endpoints: paths.0.iter().enumerate().map(endpoint).collect(),
-        api: settings.api,
+        api: engine.api.unwrap_or(settings.api),
         hwm: settings.hwm,
         cpu,
         peer_cpu,
