@@ -111,7 +111,7 @@ pub(crate) fn largest_noise(cells: &[CellResult]) -> Vec<(Kind, Metric, f64)> {
     all
 }
 
-/// About how many seconds [`run`] takes.
+/// About how many seconds [`Plan::run`] takes.
 pub(crate) fn estimate(cells: &[Cell], engines: usize, runs: usize) -> f64 {
     // Starting two processes that load a library, and closing them again.
     let starting = 0.15;
