@@ -35,6 +35,7 @@ mod proxy;
 #[doc(hidden)]
 pub mod raw;
 mod reactor;
+mod rhythm;
 mod socket;
 mod sync;
 mod transport;

@@ -1,6 +1,5 @@
 //! A socket's end of its pipes.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,25 +10,12 @@ use crate::attach::{Attachment, Link, Marks, PeerInfo};
 use crate::engine::stats::Counters;
 use crate::engine::{Command, Connection, EndpointId};
 use crate::inbox::{News, PipeId};
-
-/// Sends that come this soon after the last write ended are part of a stream.
-pub(crate) const STREAM_GAP: Duration = Duration::from_micros(2);
-/// So many connections may be served in turn: with more, the thread's pauses are no gaps any more.
-const MOST_OTHERS: u32 = 1000;
-/// Messages in a row, with no gap and no receive between them, that are written at once before a stream is
-/// taken for one.
-const STREAM_AFTER: u32 = 3;
+use crate::rhythm::{WakeRhythm, WriteRhythm};
 
 /// A sender that does not wait learns of the room that its messages have left no sooner than this after the first of
 /// them, unless it polls or receives: `ZMQ_SNDHWM` is then the most it sends in one go, as with libzmq, whose senders
 /// look for news as often.
 const CREDIT_DELAY: Duration = Duration::from_millis(1);
-
-/// Messages within the process that are sent faster than this, on the average between two wake-ups of the receiver and
-/// without the time these take, are a stream, if it goes on for so many wake-ups: its receiver lets some gather when it
-/// has nothing to do, instead of being woken for each.
-const INPROC_GAP: Duration = Duration::from_nanos(700);
-const INPROC_STREAM_AFTER: u32 = 8;
 
 /// Most messages read before credit is returned: a sender must not wait for what was read long ago.
 const MAX_CREDIT_BATCH: usize = 4096;
@@ -91,47 +77,6 @@ impl Sink<'_> {
     }
 }
 
-/// Writes at once by the calling thread, on whichever sockets: a thread that serves several connections in turn sends to
-/// each of them as fast as the writes to the others let it.
-#[derive(Clone, Copy, Default)]
-struct ThreadWrites {
-    count: u32,
-    /// The time they took.
-    time: Duration,
-}
-
-thread_local!(static WRITES: Cell<ThreadWrites> = const { Cell::new(ThreadWrites { count: 0, time: Duration::ZERO }) });
-
-/// What is known of a connection's send rhythm, to tell a stream from single messages.
-#[derive(Default)]
-struct Rhythm {
-    /// The end of the last write, and the thread's writes up to then.
-    last: Option<(Instant, ThreadWrites)>,
-    run: u32,
-    receives: u64,
-}
-
-impl Rhythm {
-    /// Whether a message that is to be written now follows the last one as in a stream: what the thread has done in
-    /// between is to write to other connections, with short gaps.
-    fn goes_on(&self, start: Instant) -> bool {
-        let Some((end, before)) = self.last else { return false };
-        let writes = WRITES.get();
-        let others = writes.count.wrapping_sub(before.count);
-        let gaps = start.duration_since(end).saturating_sub(writes.time.saturating_sub(before.time));
-        gaps < STREAM_GAP * others.saturating_add(1).min(MOST_OTHERS)
-    }
-
-    /// Notes a write that began at `start`.
-    fn note_write(&mut self, start: Instant) {
-        let end = Instant::now();
-        let ThreadWrites { count, time } = WRITES.get();
-        let writes = ThreadWrites { count: count.wrapping_add(1), time: time + end.duration_since(start) };
-        WRITES.set(writes);
-        self.last = Some((end, writes));
-    }
-}
-
 /// When the first message was sent whose room the sender has not asked for, as far as is known, and how many receives
 /// there had been.
 struct Burst {
@@ -163,10 +108,8 @@ pub(crate) struct PipeEnd {
     /// Credit is returned at least this often, in messages, and so many have been credited of the present batch.
     credit_batch: usize,
     credited: usize,
-    /// Messages sent, and how many of them before the receiver was last woken: of a pipe within the process.
-    sent: u32,
-    sent_before_wake: u32,
-    rhythm: Rhythm,
+    writes: WriteRhythm,
+    wakes: WakeRhythm,
     burst: Option<Burst>,
     /// The peer is gone: what it sent can be read, nothing can be sent.
     gone: bool,
@@ -191,9 +134,8 @@ impl PipeEnd {
             endpoint,
             credit_batch: 1,
             credited: 0,
-            sent: 0,
-            sent_before_wake: 0,
-            rhythm: Rhythm::default(),
+            writes: WriteRhythm::default(),
+            wakes: WakeRhythm::default(),
             burst: None,
             gone: false,
             was_connected,
@@ -251,7 +193,7 @@ impl PipeEnd {
         if self.gone {
             return Err(Full);
         }
-        self.sent = self.sent.wrapping_add(1);
+        self.wakes.note_send();
         loop {
             match self.out.push_one(body) {
                 Pushed::Queued => return Ok(()),
@@ -261,7 +203,7 @@ impl PipeEnd {
                         Some(connection) => connection.write_bypass(body),
                         None => self.queue_bypassed(std::iter::once(Entry::message(body))),
                     }
-                    self.rhythm.note_write(start);
+                    self.writes.note_write(start);
                     return Ok(());
                 }
                 Pushed::Write => {
@@ -307,7 +249,7 @@ impl PipeEnd {
             self.staging.clear();
             return;
         }
-        self.sent = self.sent.wrapping_add(1);
+        self.wakes.note_send();
         match self.out.push_staged(&mut self.staging) {
             Pushed::Queued | Pushed::Full | Pushed::FlushFirst => {}
             Pushed::Bypass => {
@@ -319,7 +261,7 @@ impl PipeEnd {
                 }
                 staging.clear();
                 self.staging = staging;
-                self.rhythm.note_write(start);
+                self.writes.note_write(start);
             }
             Pushed::Write => {
                 self.note_burst(receives);
@@ -338,12 +280,8 @@ impl PipeEnd {
     /// the rhythm of sends: several in a row, with nothing between them, are a stream, which is gathered from
     /// then on.
     fn connection_for_bypass(&mut self, start: Instant, receives: u64) -> Option<Arc<Connection>> {
-        let stream = self.rhythm.receives == receives && self.rhythm.goes_on(start);
-        self.rhythm.run = if stream { self.rhythm.run + 1 } else { 1 };
-        self.rhythm.receives = receives;
         self.burst.get_or_insert(Burst { start, receives });
-        if self.rhythm.run > STREAM_AFTER {
-            self.rhythm.run = 0;
+        if self.writes.makes_stream(start, receives) {
             self.out.set_streaming(true);
         }
         self.connection()
@@ -389,21 +327,11 @@ impl PipeEnd {
         if !matches!(self.link, Link::Inproc(_)) {
             return self.wake_consumer();
         }
-        let start = Instant::now();
-        let sent = self.sent.wrapping_sub(self.sent_before_wake);
-        let stream = self.rhythm.receives == receives
-            && self
-                .rhythm
-                .last
-                .is_some_and(|(end, _)| start.duration_since(end) < INPROC_GAP * sent.min(1 << 20));
-        self.rhythm.run = if stream { self.rhythm.run.saturating_add(1) } else { 0 };
-        self.rhythm.receives = receives;
-        if self.rhythm.run >= INPROC_STREAM_AFTER {
+        if self.wakes.is_stream(receives) {
             self.out.set_streaming(true);
         }
-        self.sent_before_wake = self.sent;
         self.wake_consumer();
-        self.rhythm.last = Some((Instant::now(), ThreadWrites::default()));
+        self.wakes.note_wake();
     }
 
     #[cold]

@@ -10,8 +10,8 @@ use super::Core;
 use super::direct::MAX_LEASES;
 use crate::engine::ReadTurn;
 use crate::inbox::Inbox;
-use crate::pipe::STREAM_GAP;
 use crate::reactor::find_readable;
+use crate::rhythm::STREAM_GAP;
 
 /// How often a socket looks at most.
 const LOOK_INTERVAL: Duration = Duration::from_micros(100);
