@@ -2,31 +2,34 @@ use zlink_zmtp::Cipher;
 use zlink_zmtp::curve::{ClientKeys, SecretKey, ServerKeys};
 use zlink_zmtp::frame::{MAX_HEADER_LEN, encode_header};
 use zlink_zmtp::zap::ZapStatus;
-use zlink_zmtp::{Handshake, HandshakeConfig, Security, SocketType, Zap, ZapReply, command};
+use zlink_zmtp::{Handshake, HandshakeConfig, Security, SocketType, Zap, ZapReply, ZapRequest, command};
 
 use crate::input::Input;
+
+/// What a handshake is made of, whatever its mechanism.
+pub(crate) fn config(socket_type: SocketType, security: Security, zap: Zap) -> HandshakeConfig {
+    HandshakeConfig {
+        socket_type,
+        routing_id: b"name".to_vec(),
+        metadata: Vec::new(),
+        max_command_size: 64 * 1024,
+        security,
+        zap,
+    }
+}
 
 /// A client's handshake and that of its server.
 fn sides(zap: Zap) -> (Handshake, Handshake) {
     // Fixed, as far as it goes: the keys of the connection are new each time.
     let (client, server) = (SecretKey::new([7; 32]), SecretKey::new([9; 32]));
     let keys = ClientKeys { server: server.public_key(), public: client.public_key(), secret: client };
-    let start = |socket_type, security| {
-        Handshake::new(HandshakeConfig {
-            socket_type,
-            routing_id: b"name".to_vec(),
-            metadata: Vec::new(),
-            max_command_size: 64 * 1024,
-            security,
-            zap,
-        })
-    };
+    let start = |socket_type, security| Handshake::new(config(socket_type, security, zap));
     let server = start(SocketType::Router, Security::CurveServer(ServerKeys::new(server)));
     (start(SocketType::Dealer, Security::CurveClient(keys)), server)
 }
 
 /// Does to `bytes` what the input chooses; nothing, if it chooses nothing. Returns whether they have changed.
-pub(crate) fn damage(input: &mut Input<'_>, bytes: &mut Vec<u8>, past: &[u8]) -> bool {
+fn damage(input: &mut Input<'_>, bytes: &mut Vec<u8>, past: &[u8]) -> bool {
     let before = bytes.clone();
     match input.byte() {
         1..64 if !bytes.is_empty() => {
@@ -42,22 +45,24 @@ pub(crate) fn damage(input: &mut Input<'_>, bytes: &mut Vec<u8>, past: &[u8]) ->
     *bytes != before
 }
 
-/// A client and a server of CURVE, with somebody between them who changes, cuts, repeats and invents. Whoever
-/// completes has heard from the other himself.
-pub fn curve_handshake(data: &[u8]) {
-    let mut input = Input(data);
-    let zap = input.choose(&[Zap::Never, Zap::Required]);
-    let admit = input.flag();
-    let (mut client, mut server) = sides(zap);
+/// Lets a client and a server speak with each other, with somebody between them who does what the input chooses, and a
+/// handler that lets in or not. `asked` looks at what that is asked. Returns whether anything was changed on the way.
+pub(crate) fn converse(
+    input: &mut Input<'_>,
+    [client, server]: [&mut Handshake; 2],
+    admit: bool,
+    asked: impl Fn(&ZapRequest),
+) -> bool {
     let (mut past, mut damaged) = (Vec::new(), false);
     let mut failed = [false; 2];
     for _ in 0..12 {
         for (turn, failed) in failed.iter_mut().enumerate() {
-            let (from, to) = if turn == 0 { (&mut client, &mut server) } else { (&mut server, &mut client) };
+            let (from, to) =
+                if turn == 0 { (&mut *client, &mut *server) } else { (&mut *server, &mut *client) };
             let mut bytes = from.output().to_vec();
             from.advance_output(bytes.len());
             let sent = bytes.clone();
-            damaged |= damage(&mut input, &mut bytes, &past);
+            damaged |= damage(input, &mut bytes, &past);
             past = sent;
             if to.peer().is_none() && !*failed {
                 *failed = to.input(&bytes).is_err();
@@ -66,12 +71,25 @@ pub fn curve_handshake(data: &[u8]) {
             assert!(to.output().len() < 1024, "an answer of {} bytes", to.output().len());
         }
         if let Some(request) = server.zap_request() {
-            assert_eq!((request.mechanism, request.credentials[0].len()), ("CURVE", 32));
+            asked(&request);
             let status = if admit { ZapStatus::Success } else { ZapStatus::AuthenticationFailure };
             let reply = ZapReply { status, user_id: Vec::new(), metadata: Vec::new() };
             failed[0] |= server.zap_reply(reply).is_err();
         }
     }
+    damaged
+}
+
+/// A client and a server of CURVE, with somebody between them who changes, cuts, repeats and invents. Whoever
+/// completes has heard from the other himself.
+pub fn curve_handshake(data: &[u8]) {
+    let mut input = Input(data);
+    let zap = input.choose(&[Zap::Never, Zap::Required]);
+    let admit = input.flag();
+    let (mut client, mut server) = sides(zap);
+    let damaged = converse(&mut input, [&mut client, &mut server], admit, |request| {
+        assert_eq!((request.mechanism, request.credentials[0].len()), ("CURVE", 32));
+    });
     if let Some(peer) = server.peer() {
         assert_eq!((peer.socket_type, &peer.routing_id[..]), (Some(SocketType::Dealer), &b"name"[..]));
         assert!(zap == Zap::Never || admit, "the handler had refused");
