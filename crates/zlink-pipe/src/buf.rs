@@ -32,6 +32,7 @@ impl Owner {
         }
     }
 
+    #[inline]
     pub(crate) fn is_unique(&self) -> bool {
         // Acquire: pairs with the Release in `release`, so that the last other user's reads are over.
         self.refs.load(Ordering::Acquire) == 1
@@ -51,11 +52,14 @@ impl Owner {
     /// # Safety
     ///
     /// `this` is live and the caller gives up one reference that it holds.
+    #[inline]
     pub(crate) unsafe fn release(this: NonNull<Owner>) {
-        // SAFETY: the caller's reference keeps the allocation alive up to this decrement.
+        // SAFETY: the caller's reference keeps the allocation alive up to the decrement.
         let owner = unsafe { this.as_ref() };
+        // The only reference is the caller's, and references are made from references: a load tells what the decrement
+        // would, for a tenth of its time. Nearly every message is such.
         // Release: publishes this user's accesses; pairs with the Acquire load of whoever frees.
-        if owner.refs.fetch_sub(1, Ordering::Release) == 1 {
+        if owner.is_unique() || owner.refs.fetch_sub(1, Ordering::Release) == 1 {
             // Acquire: takes in what every other user released. A load rather than a fence, which
             // ThreadSanitizer does not know.
             owner.refs.load(Ordering::Acquire);

@@ -114,9 +114,16 @@ pub(super) fn drop_multipart(pipes: &mut Pipes, pipe: usize) -> bool {
 
 /// Has the pipe closed if its peer is gone and what was just read is the last of its messages: no news will
 /// tell of that.
-#[inline]
+#[inline(always)]
 pub(super) fn close_if_over(pipes: &mut Pipes, pipe: usize) {
-    if pipes.get(pipe).is_some_and(|end| end.is_gone() && !end.has_input()) {
+    if pipes.get(pipe).is_some_and(|end| end.is_gone()) {
+        close_if_empty(pipes, pipe);
+    }
+}
+
+#[cold]
+fn close_if_empty(pipes: &mut Pipes, pipe: usize) {
+    if !pipes.has_input(pipe) {
         pipes.close_later(pipe);
     }
 }
