@@ -26,7 +26,8 @@ pub(super) struct State {
     pub(super) open_messages: usize,
     pub(super) next_chunk: usize,
     pub(super) spare: Vec<BufMut>,
-    /// Bytes and messages gathered: in `entries` and `open`.
+    /// Bytes and messages gathered: in `entries` and `open`. Without those that were queued by reference while there was
+    /// no connection.
     pub(super) bytes: usize,
     pub(super) messages: usize,
     /// Messages in the queue or with the consumer, not yet credited.
@@ -186,9 +187,7 @@ impl State {
         self.in_flight += 1;
         if len >= BY_REFERENCE || (body.is_lent() && self.keeps_lent()) {
             self.seal();
-            let entry = Entry::body(body.take(), false, Position::Whole);
-            self.bytes += entry.len();
-            self.entries.push_back(entry);
+            self.append_by_reference(Entry::body(body.take(), false, Position::Whole));
             return;
         }
         let mut header = [0; MAX_HEADER];
@@ -206,6 +205,15 @@ impl State {
         matches!(self.writer, Writer::Detached | Writer::Blocked)
     }
 
+    /// Queues what is not copied. It makes no batch and ends no [nap](Self::nap) where nobody writes it: it takes a
+    /// receiver in the process no longer than a small message.
+    fn append_by_reference(&mut self, entry: Entry) {
+        if self.writer != Writer::Detached {
+            self.bytes += entry.len();
+        }
+        self.entries.push_back(entry);
+    }
+
     pub(super) fn append_staged(&mut self, staging: &mut Staging) {
         self.messages += 1;
         self.in_flight += 1;
@@ -219,10 +227,7 @@ impl State {
             }
             None => {
                 self.seal();
-                for entry in staging.take_entries() {
-                    self.bytes += entry.len();
-                    self.entries.push_back(entry);
-                }
+                staging.take_entries().for_each(|entry| self.append_by_reference(entry));
             }
         }
     }

@@ -263,7 +263,8 @@ fn streaming(hwm: usize) -> Queue {
 
 #[test]
 fn a_napping_consumer_is_told_when_enough_has_gathered() {
-    for (hwm, size, told_at) in [(0, 10, NAP), (1000, 10, 250), (0, 1000, (4 * CHUNK_SIZE).div_ceil(1009))] {
+    let copied = (4 * CHUNK_SIZE).div_ceil(1009);
+    for (hwm, size, told_at) in [(0, 10, NAP), (1000, 10, 250), (0, 1000, copied), (0, BY_REFERENCE, NAP)] {
         let queue = streaming(hwm);
         let mut cursor = Cursor::new();
         let _ = cursor.refill(&queue);
