@@ -14,7 +14,8 @@ const PROBE: &str = "LIBZMQ_REFERENCE_PROBE";
 
 /// What `CMakeLists.txt` and `ZMQSourceRunChecks.cmake` detect with glibc on Linux.
 ///
-/// `ZMQ_HAVE_TIPC` is left out, as it depends on the kernel, and CURVE and WSS are not said here: they depend on libraries.
+/// CURVE and WSS are not said here: they depend on libraries. TIPC is: the header is always there, and a kernel without
+/// it says so to whoever binds.
 const PLATFORM: &[(&str, &str)] = &[
     ("ZMQ_USE_CV_IMPL_STL11", ""),
     ("ZMQ_IOTHREAD_POLLER_USE_EPOLL", ""),
@@ -50,6 +51,7 @@ const PLATFORM: &[(&str, &str)] = &[
     ("ZMQ_USE_BUILTIN_SHA1", ""),
     ("ZMQ_HAVE_WS", ""),
     ("HAVE_IF_NAMETOINDEX", ""),
+    ("ZMQ_HAVE_TIPC", ""),
     ("ZMQ_HAVE_LINUX", ""),
 ];
 

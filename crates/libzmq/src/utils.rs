@@ -131,6 +131,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 /// What `zmq_has` says yes to.
 const CAPABILITIES: &[&str] = &[
     "ipc",
+    "tipc",
     "WS",
     "curve",
     #[cfg(feature = "gssapi")]

@@ -113,8 +113,9 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
 
     let work: Vec<_> = chosen.iter().zip(built).collect();
     let findings = in_parallel(run_at_a_time, &work, |(name, built)| {
-        let finding = match built {
-            Ok(program) => {
+        let finding = match (built, programs::missing_in_kernel(name)) {
+            (Ok(_), Some(missing)) => Finding::without_a_run(Ending::Skipped, missing.into()),
+            (Ok(program), None) => {
                 let job = Job {
                     program,
                     folder: output.join("run").join(library.name).join(name),
@@ -130,7 +131,7 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
                     Err(error) => Finding::without_a_run(Ending::Failed, format!("cannot be run: {error}")),
                 }
             }
-            Err(finding) => finding.clone(),
+            (Err(finding), _) => finding.clone(),
         };
         say(finding.lines(name, expectations.allows_failure(name)).trim_end());
         finding

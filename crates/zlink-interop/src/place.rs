@@ -4,6 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use socket2::{Domain, Socket, Type};
+
+/// The family of TIPC's sockets, in `linux/socket.h`.
+const AF_TIPC: i32 = 30;
+
 /// A transport between processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -13,13 +18,15 @@ pub enum Transport {
     Ipc,
     /// WebSocket over TCP.
     Ws,
+    /// TIPC, on kernels that have it.
+    Tipc,
 }
 
 impl Transport {
     /// Those that carry ZMTP as it is.
     pub const PLAIN: [Transport; 2] = [Transport::Tcp, Transport::Ipc];
 
-    /// All of them.
+    /// All that every system has.
     pub const ALL: [Transport; 3] = [Transport::Tcp, Transport::Ipc, Transport::Ws];
 
     /// An endpoint to bind, whose rest the system chooses.
@@ -28,7 +35,20 @@ impl Transport {
             Transport::Tcp => "tcp://127.0.0.1:*",
             Transport::Ipc => "ipc://*",
             Transport::Ws => "ws://127.0.0.1:*/interop",
+            Transport::Tipc => "tipc://<*>",
         }
+    }
+
+    /// Whether the system has it. Says so where a test does not run.
+    pub fn is_there(self) -> bool {
+        let there = match self {
+            Transport::Tcp | Transport::Ipc | Transport::Ws => true,
+            Transport::Tipc => Socket::new(Domain::from(AF_TIPC), Type::STREAM, None).is_ok(),
+        };
+        if !there {
+            eprintln!("not run: no {self} here; crates/xtask/guest/run.sh starts a system that has it");
+        }
+        there
     }
 }
 
@@ -38,6 +58,7 @@ impl fmt::Display for Transport {
             Transport::Tcp => "tcp",
             Transport::Ipc => "ipc",
             Transport::Ws => "ws",
+            Transport::Tipc => "tipc",
         })
     }
 }
@@ -62,6 +83,10 @@ impl Place {
                 let (a, b, c) = (1 + process / 250 % 250, 1 + process % 250, 1 + number % 250);
                 let port = 5000 + number / 250;
                 Place { endpoint: format!("{transport}://127.{a}.{b}.{c}:{port}"), folder: None }
+            }
+            Transport::Tipc => {
+                let instance = process << 8 | number;
+                Place { endpoint: format!("tipc://{{7200,{instance}}}"), folder: None }
             }
             Transport::Ipc => {
                 let folder = std::env::temp_dir().join(format!("zlink-interop-{process}-{number}"));

@@ -120,7 +120,7 @@ impl WireListener {
                 SockRef::from(&listener).set_read_timeout(Some(GUARD)).expect("the time-out is not zero");
                 WireListener { listener: Listener::Unix(listener, place), endpoint }
             }
-            Transport::Ws => panic!("no plain streams over {transport}"),
+            Transport::Ws | Transport::Tipc => panic!("no plain streams over {transport}"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Every pattern, zlink on one side and libzmq on the other, either of them bound, over TCP, IPC and WebSocket:
+//! Every pattern, zlink on one side and libzmq on the other, either of them bound, over TCP, IPC, WebSocket and TIPC:
 //! messages of every size and of several parts arrive as they were sent, and streams complete and in order.
 
 use zlink::SocketType::{
@@ -172,6 +172,13 @@ macro_rules! pairings {
             #[test]
             fn over_ws() {
                 super::super::$behaviour(PAIRING, Transport::Ws);
+            }
+
+            #[test]
+            fn over_tipc() {
+                if Transport::Tipc.is_there() {
+                    super::super::$behaviour(PAIRING, Transport::Tipc);
+                }
             }
         }
     )* };

@@ -109,8 +109,8 @@ impl Socket {
         Ok(self.enter_aside()?.pipe_states())
     }
 
-    /// Accepts connections at `endpoint`: `tcp://interface:port`, `ws://interface:port/path`, `ipc://path` or
-    /// `inproc://name`; DISH and DGRAM receive datagrams at `udp://interface:port`. A port of `*` or 0 is chosen by the
+    /// Accepts connections at `endpoint`: `tcp://interface:port`, `ws://interface:port/path`, `ipc://path`,
+    /// `inproc://name` or, where the kernel has TIPC, `tipc://{service,lower,upper}`; DISH and DGRAM receive datagrams at `udp://interface:port`. A port of `*` or 0 is chosen by the
     /// system; [`last_endpoint`](Self::last_endpoint) tells which.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl Socket {
                 self.inbox.nudge_watcher();
                 (parsed.to_string(), RecordKind::BoundInproc)
             }
-            Endpoint::Tcp(_) | Endpoint::Ipc(_) => {
+            Endpoint::Tcp(_) | Endpoint::Ipc(_) | Endpoint::Tipc(_) => {
                 let io = self.context.choose_io_thread(core.options.affinity)?;
                 let config = self.config_for(&parsed, &core.options, true)?;
                 let listener = Listener::bind(&parsed, &config.transport).inspect_err(failed)?;
@@ -206,7 +206,9 @@ impl Socket {
                 core.attach(attachment, &self.inbox);
                 RecordKind::ConnectedInproc { pipe }
             }
-            endpoint @ (Endpoint::Tcp(_) | Endpoint::Ipc(_)) => self.connect_remote(core, endpoint)?,
+            endpoint @ (Endpoint::Tcp(_) | Endpoint::Ipc(_) | Endpoint::Tipc(_)) => {
+                self.connect_remote(core, endpoint)?
+            }
             Endpoint::Udp(udp) => {
                 self.open_datagrams(core, |config| DatagramSocket::connect(&udp, config))?.1
             }
@@ -374,7 +376,7 @@ impl Socket {
         let canonical = match &parsed {
             // 127.0.0.1 and [::ffff:127.0.0.1] are one address on a socket with IPv6.
             Endpoint::Tcp(tcp) => tcp.canonical(core.options.ipv6),
-            Endpoint::Ipc(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
+            Endpoint::Ipc(_) | Endpoint::Tipc(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
         };
         let parsed = parsed.to_string();
         let has_name = |record: &Record| {

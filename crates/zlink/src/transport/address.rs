@@ -8,6 +8,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, getpeername, getsockname};
 
 use super::interface;
+use super::tipc::tipc_uri;
 
 /// How the two ends of a connected socket are called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,9 @@ fn uri(address: &SocketAddrAny) -> String {
     match address.address_family() {
         AddressFamily::UNIX => {
             SocketAddrUnix::try_from(address.clone()).map(|unix| unix_uri(&unix)).unwrap_or_default()
+        }
+        AddressFamily::TIPC => {
+            zlink_tipc::Address::of(address).map(|tipc| tipc_uri(&tipc)).unwrap_or_default()
         }
         _ => tcp_addr(address).map(|tcp| tcp_uri(&tcp)).unwrap_or_default(),
     }

@@ -10,7 +10,7 @@ use rustix::net::{getpeername, getsockname, sockopt};
 use super::address::tcp_addr;
 use super::config::TransportConfig;
 use super::endpoint::IpcName;
-use super::{ipc, tcp};
+use super::{ipc, tcp, tipc};
 
 /// Something to connect to, names resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub(crate) enum Target {
     /// The peer's address, and the local address to come from if the endpoint names one.
     Tcp(SocketAddr, Option<SocketAddr>),
     Ipc(IpcName),
+    Tipc(zlink_tipc::Address),
 }
 
 /// Starts to connect. With the socket comes whether the connection stands already, or why there is none.
@@ -35,6 +36,7 @@ pub(crate) fn start_connect(
     let (fd, result) = match target {
         Target::Tcp(peer, source) => tcp::connect(*peer, *source, config)?,
         Target::Ipc(name) => ipc::connect(name, config)?,
+        Target::Tipc(address) => tipc::connect(address, config)?,
     };
     let outcome = match result {
         Ok(()) => refuse_self_connection(fd.as_fd()).map(|()| true),

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::connect::Target;
 use super::error::EndpointError;
 use super::interface;
+use super::tipc::TipcEndpoint;
 use super::udp::UdpEndpoint;
 use super::web::WebAddress;
 
@@ -23,6 +24,7 @@ pub(crate) enum Endpoint {
     /// Also `ws` and `wss`.
     Tcp(TcpEndpoint),
     Ipc(IpcEndpoint),
+    Tipc(TipcEndpoint),
     Udp(UdpEndpoint),
     /// The name after `inproc://`.
     Inproc(String),
@@ -122,6 +124,7 @@ impl Endpoint {
                 }
                 name => Ok(Endpoint::Ipc(IpcEndpoint { name })),
             },
+            "tipc" => TipcEndpoint::parse(address, side).map(Endpoint::Tipc).map_err(malformed),
             "udp" => UdpEndpoint::parse(address, side).map(Endpoint::Udp).map_err(malformed),
             "inproc" => Ok(Endpoint::Inproc(address.to_owned())),
             _ => Err(EndpointError::UnknownTransport { transport: transport.to_owned() }),
@@ -134,6 +137,7 @@ impl fmt::Display for Endpoint {
         match self {
             Endpoint::Tcp(tcp) => tcp.fmt(f),
             Endpoint::Ipc(ipc) => ipc.fmt(f),
+            Endpoint::Tipc(tipc) => tipc.fmt(f),
             Endpoint::Udp(udp) => udp.fmt(f),
             Endpoint::Inproc(name) => write!(f, "inproc://{name}"),
         }

@@ -13,7 +13,7 @@ use super::config::TransportConfig;
 use super::endpoint::Endpoint;
 use super::error::{AcceptError, AcceptFailure, TransportError, classify_accept};
 use super::web::WebAddress;
-use super::{ipc, tcp};
+use super::{ipc, tcp, tipc};
 
 /// How many lost connections in a row one [`Listener::accept`] passes over before it lets other sources
 /// have their turn; the listener stays readable.
@@ -50,18 +50,19 @@ impl Listener {
     /// listen or is of another family.
     pub(crate) fn bind(endpoint: &Endpoint, config: &TransportConfig) -> Result<Listener, TransportError> {
         let (fd, file) = match endpoint {
-            Endpoint::Tcp(_) | Endpoint::Ipc(_) if config.use_fd != -1 => {
+            Endpoint::Tcp(_) | Endpoint::Ipc(_) | Endpoint::Tipc(_) if config.use_fd != -1 => {
                 let adopted = adopt(config.use_fd, endpoint);
                 (adopted.map_err(TransportError::os("use_fd"))?, None)
             }
             Endpoint::Tcp(endpoint) => (tcp::listen(endpoint, config)?, None),
             Endpoint::Ipc(endpoint) => ipc::listen(endpoint, config)?,
+            Endpoint::Tipc(endpoint) => (tipc::listen(endpoint, config)?, None),
             Endpoint::Udp(_) | Endpoint::Inproc(_) => return Err(TransportError::os("bind")(Errno::INVAL)),
         };
         let family = getsockname(&fd).map_err(TransportError::os("getsockname"))?.address_family();
         let web = match endpoint {
             Endpoint::Tcp(endpoint) => endpoint.web().cloned(),
-            Endpoint::Ipc(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
+            Endpoint::Ipc(_) | Endpoint::Tipc(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
         };
         let local = listening_uri(fd.as_fd()).map_err(TransportError::os("getsockname"))?;
         Ok(Listener {
@@ -98,9 +99,10 @@ impl Listener {
             return Err(AcceptError::Refused);
         }
         let tuned = match self.family {
-            // A Unix socket inherits nothing; a TCP one has the listener's buffers.
-            AddressFamily::UNIX => self.config.set_buffers(fd),
-            family => self.config.tune_tcp(fd, family == AddressFamily::INET6),
+            // A TCP socket has the listener's buffers; others inherit nothing.
+            AddressFamily::INET => self.config.tune_tcp(fd, false),
+            AddressFamily::INET6 => self.config.tune_tcp(fd, true),
+            _ => self.config.set_buffers(fd),
         };
         tuned.map_err(AcceptError::Dropped)?;
         Ok(Accepted { stream })
@@ -111,14 +113,16 @@ impl Listener {
         let filter = &self.config.accept_filter;
         match self.family {
             AddressFamily::UNIX => filter.admits_process(connection),
-            _ if filter.networks.is_empty() => true,
-            // One that is gone already has no address.
-            _ => filter.admits_address(getpeername(connection).ok().flatten().as_ref().and_then(tcp_addr)),
+            AddressFamily::INET | AddressFamily::INET6 if !filter.networks.is_empty() => {
+                // One that is gone already has no address.
+                filter.admits_address(getpeername(connection).ok().flatten().as_ref().and_then(tcp_addr))
+            }
+            _ => true,
         }
     }
 
     /// Where the listener is reached: `tcp://127.0.0.1:43211`, `ws://127.0.0.1:43211/path`, `ipc:///path`,
-    /// `ipc://@name`, with wildcards filled in.
+    /// `ipc://@name`, `tipc://<0.0.0:1234567>`, with wildcards filled in.
     pub(crate) fn local_endpoint(&self) -> &str {
         &self.local
     }
@@ -146,8 +150,12 @@ fn adopt(number: i32, endpoint: &Endpoint) -> io::Result<OwnedFd> {
     }
     let own = pidfd_open(getpid(), PidfdFlags::empty())?;
     let fd = pidfd_getfd(own, number as ForeignRawFd, PidfdGetfdFlags::empty())?;
-    let unix = getsockname(&fd)?.address_family() == AddressFamily::UNIX;
-    if unix != matches!(endpoint, Endpoint::Ipc(_)) || !sockopt::socket_acceptconn(&fd)? {
+    let fits = match getsockname(&fd)?.address_family() {
+        AddressFamily::UNIX => matches!(endpoint, Endpoint::Ipc(_)),
+        AddressFamily::TIPC => matches!(endpoint, Endpoint::Tipc(_)),
+        _ => matches!(endpoint, Endpoint::Tcp(_)),
+    };
+    if !fits || !sockopt::socket_acceptconn(&fd)? {
         return Err(Errno::INVAL.into());
     }
     ioctl_fionbio(&fd, true)?;

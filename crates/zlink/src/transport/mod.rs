@@ -8,7 +8,7 @@
 //! connecting on an I/O thread, which never blocks here: names are looked up by the [`Resolver`]'s own
 //! thread.
 //!
-//! Sources: `zmq_tcp(7)`, `zmq_ipc(7)`, `zmq_udp(7)`, `tcp(7)`, `unix(7)`, `udp(7)`, `ip(7)`, `ipv6(7)`.
+//! Sources: `zmq_tcp(7)`, `zmq_ipc(7)`, `zmq_udp(7)`, `zmq_tipc(7)`, `tcp(7)`, `unix(7)`, `udp(7)`, `ip(7)`, `ipv6(7)`.
 
 #![forbid(unsafe_code)]
 
@@ -27,6 +27,7 @@ mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod tipc;
 #[cfg(feature = "wss")]
 mod tls;
 mod udp;

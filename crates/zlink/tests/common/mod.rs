@@ -131,8 +131,13 @@ pub fn socket(context: &Context, socket_type: SocketType) -> Socket {
 
 /// As [`socket`], bound. Returns its endpoint too.
 pub fn bound(context: &Context, socket_type: SocketType, transport: Transport) -> (Socket, String) {
+    bound_at(context, socket_type, transport.wildcard())
+}
+
+/// As [`socket`], bound to `endpoint`. Returns its endpoint with wildcards filled in, too.
+pub fn bound_at(context: &Context, socket_type: SocketType, endpoint: &str) -> (Socket, String) {
     let socket = socket(context, socket_type);
-    socket.bind(transport.wildcard()).expect("bind");
+    socket.bind(endpoint).expect("bind");
     let endpoint = socket.last_endpoint().expect("endpoint");
     (socket, endpoint)
 }

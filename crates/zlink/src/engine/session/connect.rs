@@ -61,6 +61,10 @@ impl Session {
                 connector.targets = VecDeque::from([endpoint.target()]);
                 self.try_next_target(thread)
             }
+            Endpoint::Tipc(endpoint) => {
+                connector.targets = VecDeque::from([endpoint.target()]);
+                self.try_next_target(thread)
+            }
             Endpoint::Tcp(endpoint) => {
                 self.phase = Phase::Resolving;
                 // Not by way of the mailbox, where the socket's close may be next: as with libzmq, a peer sees that

@@ -32,6 +32,10 @@ fn endpoints_to_bind_to_are_accepted_and_displayed_as_given() {
         "ipc://@abstract",
         "ipc://@a/b c",
         "ipc://*",
+        "tipc://{5560,0,0}",
+        "tipc://{64, 0, 4294967295}",
+        "tipc://{5560,7}",
+        "tipc://<*>",
         "inproc://anything: at all",
     ] {
         let parsed = Endpoint::for_bind(endpoint).unwrap_or_else(|e| panic!("{endpoint}: {e}"));
@@ -62,6 +66,10 @@ fn endpoints_to_connect_to_are_accepted_and_displayed_as_given() {
         "ipc:///run/app.sock",
         "ipc://*not-a-wildcard",
         "ipc://@abstract",
+        "tipc://{5560,0}",
+        "tipc://{65,4294967295}@255.4095.4095",
+        "tipc://{5560, 0}@0.0.0",
+        "tipc://<1.2.3:123123>",
         "inproc://name",
     ] {
         let parsed = Endpoint::for_connect(endpoint).unwrap_or_else(|e| panic!("{endpoint}: {e}"));
@@ -124,6 +132,35 @@ fn malformed_endpoints_are_refused_on_both_sides() {
         "tcp://*foo:1",
         "ipc://@",
         "ipc:///a\0b",
+        "tipc://{}",
+        "tipc://{5560}",
+        "tipc://{5560,}",
+        "tipc://{5560,0",
+        "tipc://5560,0}",
+        "tipc://{5560,0,0,0}",
+        "tipc://{5560,-1}",
+        "tipc://{5560,+1}",
+        "tipc://{5560,0x1}",
+        "tipc://{5560,1 }",
+        "tipc://{5560,4294967296}",
+        "tipc://{63,0}",
+        "tipc://{64,0}",
+        "tipc://{63,0,0}",
+        "tipc://{5560,0}x",
+        "tipc://{5560,0}@",
+        "tipc://{5560,0}@1.2",
+        "tipc://{5560,0}@1.2.3.4",
+        "tipc://{5560,0}@256.0.0",
+        "tipc://{5560,0}@0.4096.0",
+        "tipc://{5560,0}@0.0.4096",
+        "tipc://<>",
+        "tipc://<*",
+        "tipc://<*>x",
+        "tipc://<1.2.3>",
+        "tipc://<1.2.3:>",
+        "tipc://<1.2.3:4",
+        "tipc://<1.2.3:4>5",
+        "tipc://<1.2.3.4:5>",
         "inproc://a\0b",
     ] {
         assert_malformed(Endpoint::for_bind(endpoint), endpoint);
@@ -140,8 +177,19 @@ fn wildcards_are_refused_where_there_is_a_peer_to_find() {
         "tcp://127.0.0.1:0;*:5555",
         "tcp://127.0.0.1:0;127.0.0.1:*",
         "ipc://*",
+        "tipc://<*>",
+        "tipc://{5560,0,0}",
     ] {
         assert_malformed(Endpoint::for_connect(endpoint), endpoint);
+    }
+}
+
+#[test]
+fn tipc_places_of_others_and_ranges_that_are_none_are_not_bound_to() {
+    for endpoint in
+        ["tipc://<1.2.3:123123>", "tipc://{5560,0}@0.0.0", "tipc://{5560,0,0}@0.0.0", "tipc://{5560,2,1}"]
+    {
+        assert_malformed(Endpoint::for_bind(endpoint), endpoint);
     }
 }
 
@@ -211,8 +259,11 @@ proptest! {
 
     #[test]
     fn a_string_of_the_right_letters_that_parses_is_displayed_as_it_was(
-        transport in prop_oneof!["tcp", "ipc", "inproc"],
-        address in "[a-f0-9:.*;@%\\[\\]/_-]{0,40}",
+        transport in prop_oneof!["tcp", "ipc", "tipc", "inproc"],
+        address in prop_oneof![
+            "[a-f0-9:.*;@%\\[\\]/_-]{0,40}",
+            "[{<][0-9]{1,4}[,.][0-9]{1,4}([,.][0-9]{1,4})?[}>:]?(@?[0-9.]{0,9})?>?",
+        ],
     ) {
         let text = format!("{transport}://{address}");
         for parsed in [Endpoint::for_bind(&text), Endpoint::for_connect(&text)].into_iter().flatten() {

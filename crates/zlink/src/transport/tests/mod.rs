@@ -6,6 +6,7 @@ mod ipc;
 mod resolver;
 mod socks;
 mod tcp;
+mod tipc;
 mod udp;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -40,6 +41,7 @@ fn target(endpoint: &str, ipv6: bool) -> Target {
             Target::Tcp(found[0], tcp.source_addr(ipv6).unwrap())
         }
         Endpoint::Ipc(ipc) => ipc.target(),
+        Endpoint::Tipc(tipc) => tipc.target(),
         Endpoint::Udp(_) | Endpoint::Inproc(_) => panic!("{endpoint} is not connected to"),
     }
 }
