@@ -132,6 +132,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 const CAPABILITIES: &[&str] = &[
     "ipc",
     "tipc",
+    "vsock",
     "WS",
     "curve",
     #[cfg(feature = "gssapi")]

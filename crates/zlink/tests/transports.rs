@@ -12,14 +12,18 @@ use zlink::{Context, EventKind, SocketType};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Transport {
     Tipc,
+    Vsock,
 }
 
 impl Transport {
     fn is_there(self) -> bool {
-        let family = match self {
-            Transport::Tipc => AddressFamily::TIPC,
+        let there = match self {
+            Transport::Tipc => rustix::net::socket(AddressFamily::TIPC, Kind::STREAM, None).is_ok(),
+            // Without the module for connections within the machine there is nobody to connect to.
+            Transport::Vsock => Context::new()
+                .socket(SocketType::Pair)
+                .is_ok_and(|socket| socket.bind(self.wildcard()).is_ok()),
         };
-        let there = rustix::net::socket(family, Kind::STREAM, None).is_ok();
         if !there {
             eprintln!("not run: this kernel has no {self:?}");
         }
@@ -29,6 +33,7 @@ impl Transport {
     fn wildcard(self) -> &'static str {
         match self {
             Transport::Tipc => "tipc://<*>",
+            Transport::Vsock => "vsock://1:*",
         }
     }
 
@@ -38,6 +43,7 @@ impl Transport {
         let number = std::process::id() << 8 | NEXT.fetch_add(1, Ordering::Relaxed);
         match self {
             Transport::Tipc => format!("tipc://{{7300,{number}}}"),
+            Transport::Vsock => format!("vsock://1:{number}"),
         }
     }
 }
@@ -48,6 +54,13 @@ macro_rules! over_each_that_is_there {
             $(#[test] fn $name() {
                 if super::Transport::Tipc.is_there() {
                     super::guarded(|| super::$name(super::Transport::Tipc));
+                }
+            })+
+        }
+        mod vsock {
+            $(#[test] fn $name() {
+                if super::Transport::Vsock.is_there() {
+                    super::guarded(|| super::$name(super::Transport::Vsock));
                 }
             })+
         }
@@ -158,7 +171,10 @@ fn events_and_the_last_endpoint_name_the_ends(transport: Transport) {
     let connected = client_events.wait_for(&[EventKind::Connected]);
     assert_eq!(connected.remote, endpoint);
     let accepted = events.wait_for(&[EventKind::Accepted]);
-    assert_eq!(accepted.remote, connected.local);
+    // A client of vsock has chosen no identifier, and the kernel names none at its end: the ports are one.
+    let port = |name: &str| name.rsplit(':').next().map(str::to_owned);
+    assert!(!connected.local.is_empty());
+    assert_eq!(port(&accepted.remote), port(&connected.local));
     client_events.wait_for(&[EventKind::HandshakeSucceeded]);
     events.wait_for(&[EventKind::HandshakeSucceeded]);
     drop(client);

@@ -110,7 +110,8 @@ impl Socket {
     }
 
     /// Accepts connections at `endpoint`: `tcp://interface:port`, `ws://interface:port/path`, `ipc://path`,
-    /// `inproc://name` or, where the kernel has TIPC, `tipc://{service,lower,upper}`; DISH and DGRAM receive datagrams at `udp://interface:port`. A port of `*` or 0 is chosen by the
+    /// `inproc://name` or, where the kernel has them, `tipc://{service,lower,upper}`
+    /// and `vsock://cid:port`; DISH and DGRAM receive datagrams at `udp://interface:port`. A port of `*` or 0 is chosen by the
     /// system; [`last_endpoint`](Self::last_endpoint) tells which.
     ///
     /// # Errors
@@ -135,7 +136,7 @@ impl Socket {
                 self.inbox.nudge_watcher();
                 (parsed.to_string(), RecordKind::BoundInproc)
             }
-            Endpoint::Tcp(_) | Endpoint::Ipc(_) | Endpoint::Tipc(_) => {
+            Endpoint::Tcp(_) | Endpoint::Ipc(_) | Endpoint::Tipc(_) | Endpoint::Vsock(_) => {
                 let io = self.context.choose_io_thread(core.options.affinity)?;
                 let config = self.config_for(&parsed, &core.options, true)?;
                 let listener = Listener::bind(&parsed, &config.transport).inspect_err(failed)?;
@@ -206,7 +207,7 @@ impl Socket {
                 core.attach(attachment, &self.inbox);
                 RecordKind::ConnectedInproc { pipe }
             }
-            endpoint @ (Endpoint::Tcp(_) | Endpoint::Ipc(_) | Endpoint::Tipc(_)) => {
+            endpoint @ (Endpoint::Tcp(_) | Endpoint::Ipc(_) | Endpoint::Tipc(_) | Endpoint::Vsock(_)) => {
                 self.connect_remote(core, endpoint)?
             }
             Endpoint::Udp(udp) => {
@@ -376,6 +377,7 @@ impl Socket {
         let canonical = match &parsed {
             // 127.0.0.1 and [::ffff:127.0.0.1] are one address on a socket with IPv6.
             Endpoint::Tcp(tcp) => tcp.canonical(core.options.ipv6),
+            Endpoint::Vsock(vsock) => Some(vsock.canonical()),
             Endpoint::Ipc(_) | Endpoint::Tipc(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
         };
         let parsed = parsed.to_string();

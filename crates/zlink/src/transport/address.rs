@@ -9,6 +9,7 @@ use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, getpeername, get
 
 use super::interface;
 use super::tipc::tipc_uri;
+use super::vsock;
 
 /// How the two ends of a connected socket are called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub(crate) struct ConnectionNames {
 pub(crate) fn peer_names(fd: BorrowedFd<'_>) -> ConnectionNames {
     let peer = getpeername(fd).ok();
     let local = getsockname(fd).ok();
+    if local.as_ref().is_some_and(is_vsock) {
+        return vsock::names(fd);
+    }
     // A nameless peer is reported by the kernel with no address at all: only its family tells.
     let unix = local.as_ref().is_some_and(|local| local.address_family() == AddressFamily::UNIX);
     let remote = match &peer {
@@ -43,7 +47,13 @@ pub(crate) fn peer_names(fd: BorrowedFd<'_>) -> ConnectionNames {
 
 /// The endpoint a listening socket is reached by.
 pub(super) fn listening_uri(fd: BorrowedFd<'_>) -> io::Result<String> {
-    Ok(uri(&getsockname(fd)?))
+    let address = getsockname(fd)?;
+    if is_vsock(&address) { vsock::listening_uri(fd) } else { Ok(uri(&address)) }
+}
+
+/// Whether it is an address that rustix does not read, and socket2 does.
+fn is_vsock(address: &SocketAddrAny) -> bool {
+    address.address_family() == AddressFamily::VSOCK
 }
 
 fn peer_credentials(fd: BorrowedFd<'_>) -> String {

@@ -10,7 +10,8 @@ use rustix::net::{getpeername, getsockname, sockopt};
 use super::address::tcp_addr;
 use super::config::TransportConfig;
 use super::endpoint::IpcName;
-use super::{ipc, tcp, tipc};
+use super::vsock::VsockAddress;
+use super::{ipc, tcp, tipc, vsock};
 
 /// Something to connect to, names resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,7 @@ pub(crate) enum Target {
     Tcp(SocketAddr, Option<SocketAddr>),
     Ipc(IpcName),
     Tipc(zlink_tipc::Address),
+    Vsock(VsockAddress),
 }
 
 /// Starts to connect. With the socket comes whether the connection stands already, or why there is none.
@@ -37,6 +39,7 @@ pub(crate) fn start_connect(
         Target::Tcp(peer, source) => tcp::connect(*peer, *source, config)?,
         Target::Ipc(name) => ipc::connect(name, config)?,
         Target::Tipc(address) => tipc::connect(address, config)?,
+        Target::Vsock(address) => vsock::connect(*address, config)?,
     };
     let outcome = match result {
         Ok(()) => refuse_self_connection(fd.as_fd()).map(|()| true),

@@ -12,6 +12,7 @@ use super::error::EndpointError;
 use super::interface;
 use super::tipc::TipcEndpoint;
 use super::udp::UdpEndpoint;
+use super::vsock::VsockEndpoint;
 use super::web::WebAddress;
 
 /// The longest `ipc` path or name, in bytes: `sun_path` less the final zero. An abstract name's `@`
@@ -25,6 +26,7 @@ pub(crate) enum Endpoint {
     Tcp(TcpEndpoint),
     Ipc(IpcEndpoint),
     Tipc(TipcEndpoint),
+    Vsock(VsockEndpoint),
     Udp(UdpEndpoint),
     /// The name after `inproc://`.
     Inproc(String),
@@ -125,9 +127,23 @@ impl Endpoint {
                 name => Ok(Endpoint::Ipc(IpcEndpoint { name })),
             },
             "tipc" => TipcEndpoint::parse(address, side).map(Endpoint::Tipc).map_err(malformed),
+            "vsock" => VsockEndpoint::parse(address, side).map(Endpoint::Vsock).map_err(malformed),
             "udp" => UdpEndpoint::parse(address, side).map(Endpoint::Udp).map_err(malformed),
             "inproc" => Ok(Endpoint::Inproc(address.to_owned())),
             _ => Err(EndpointError::UnknownTransport { transport: transport.to_owned() }),
+        }
+    }
+}
+
+impl Endpoint {
+    /// What to connect to, if that is no more than an address: not `tcp`, whose names are to be looked up, nor what has no
+    /// connections.
+    pub(crate) fn target(&self) -> Option<Target> {
+        match self {
+            Endpoint::Ipc(ipc) => Some(ipc.target()),
+            Endpoint::Tipc(tipc) => Some(tipc.target()),
+            Endpoint::Vsock(vsock) => Some(vsock.target()),
+            Endpoint::Tcp(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
         }
     }
 }
@@ -138,6 +154,7 @@ impl fmt::Display for Endpoint {
             Endpoint::Tcp(tcp) => tcp.fmt(f),
             Endpoint::Ipc(ipc) => ipc.fmt(f),
             Endpoint::Tipc(tipc) => tipc.fmt(f),
+            Endpoint::Vsock(vsock) => vsock.fmt(f),
             Endpoint::Udp(udp) => udp.fmt(f),
             Endpoint::Inproc(name) => write!(f, "inproc://{name}"),
         }
@@ -356,8 +373,7 @@ impl IpcEndpoint {
         &self.name
     }
 
-    /// What to connect to.
-    pub(crate) fn target(&self) -> Target {
+    fn target(&self) -> Target {
         Target::Ipc(self.name.clone())
     }
 }

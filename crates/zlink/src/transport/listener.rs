@@ -13,7 +13,7 @@ use super::config::TransportConfig;
 use super::endpoint::Endpoint;
 use super::error::{AcceptError, AcceptFailure, TransportError, classify_accept};
 use super::web::WebAddress;
-use super::{ipc, tcp, tipc};
+use super::{ipc, tcp, tipc, vsock};
 
 /// How many lost connections in a row one [`Listener::accept`] passes over before it lets other sources
 /// have their turn; the listener stays readable.
@@ -50,19 +50,22 @@ impl Listener {
     /// listen or is of another family.
     pub(crate) fn bind(endpoint: &Endpoint, config: &TransportConfig) -> Result<Listener, TransportError> {
         let (fd, file) = match endpoint {
-            Endpoint::Tcp(_) | Endpoint::Ipc(_) | Endpoint::Tipc(_) if config.use_fd != -1 => {
+            Endpoint::Tcp(_) | Endpoint::Ipc(_) | Endpoint::Tipc(_) | Endpoint::Vsock(_)
+                if config.use_fd != -1 =>
+            {
                 let adopted = adopt(config.use_fd, endpoint);
                 (adopted.map_err(TransportError::os("use_fd"))?, None)
             }
             Endpoint::Tcp(endpoint) => (tcp::listen(endpoint, config)?, None),
             Endpoint::Ipc(endpoint) => ipc::listen(endpoint, config)?,
             Endpoint::Tipc(endpoint) => (tipc::listen(endpoint, config)?, None),
+            Endpoint::Vsock(endpoint) => (vsock::listen(endpoint, config)?, None),
             Endpoint::Udp(_) | Endpoint::Inproc(_) => return Err(TransportError::os("bind")(Errno::INVAL)),
         };
         let family = getsockname(&fd).map_err(TransportError::os("getsockname"))?.address_family();
         let web = match endpoint {
             Endpoint::Tcp(endpoint) => endpoint.web().cloned(),
-            Endpoint::Ipc(_) | Endpoint::Tipc(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
+            _ => None,
         };
         let local = listening_uri(fd.as_fd()).map_err(TransportError::os("getsockname"))?;
         Ok(Listener {
@@ -122,7 +125,7 @@ impl Listener {
     }
 
     /// Where the listener is reached: `tcp://127.0.0.1:43211`, `ws://127.0.0.1:43211/path`, `ipc:///path`,
-    /// `ipc://@name`, `tipc://<0.0.0:1234567>`, with wildcards filled in.
+    /// `ipc://@name`, `tipc://<0.0.0:1234567>`, `vsock://1:5555`, with wildcards filled in.
     pub(crate) fn local_endpoint(&self) -> &str {
         &self.local
     }
@@ -153,6 +156,7 @@ fn adopt(number: i32, endpoint: &Endpoint) -> io::Result<OwnedFd> {
     let fits = match getsockname(&fd)?.address_family() {
         AddressFamily::UNIX => matches!(endpoint, Endpoint::Ipc(_)),
         AddressFamily::TIPC => matches!(endpoint, Endpoint::Tipc(_)),
+        AddressFamily::VSOCK => matches!(endpoint, Endpoint::Vsock(_)),
         _ => matches!(endpoint, Endpoint::Tcp(_)),
     };
     if !fits || !sockopt::socket_acceptconn(&fd)? {

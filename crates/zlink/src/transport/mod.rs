@@ -8,7 +8,8 @@
 //! connecting on an I/O thread, which never blocks here: names are looked up by the [`Resolver`]'s own
 //! thread.
 //!
-//! Sources: `zmq_tcp(7)`, `zmq_ipc(7)`, `zmq_udp(7)`, `zmq_tipc(7)`, `tcp(7)`, `unix(7)`, `udp(7)`, `ip(7)`, `ipv6(7)`.
+//! Sources: `zmq_tcp(7)`, `zmq_ipc(7)`, `zmq_udp(7)`, `zmq_tipc(7)`, `tcp(7)`, `unix(7)`,
+//! `udp(7)`, `ip(7)`, `ipv6(7)`, `vsock(7)`; `zmq_vsock(7)` of libzmq's sources after 4.3.5.
 
 #![forbid(unsafe_code)]
 
@@ -31,6 +32,7 @@ mod tipc;
 #[cfg(feature = "wss")]
 mod tls;
 mod udp;
+mod vsock;
 mod web;
 
 pub(crate) use accept_filter::{AcceptFilter, Network};

@@ -46,7 +46,7 @@ impl TipcEndpoint {
     }
 
     /// What to connect to.
-    pub(crate) fn target(&self) -> Target {
+    pub(super) fn target(&self) -> Target {
         match self.name {
             TipcName::Address(address) => Target::Tipc(address),
             // Not of an endpoint to connect to.

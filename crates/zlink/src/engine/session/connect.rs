@@ -57,14 +57,6 @@ impl Session {
         let key = self.key();
         let Some(connector) = &mut self.connector else { return false };
         match &connector.endpoint {
-            Endpoint::Ipc(endpoint) => {
-                connector.targets = VecDeque::from([endpoint.target()]);
-                self.try_next_target(thread)
-            }
-            Endpoint::Tipc(endpoint) => {
-                connector.targets = VecDeque::from([endpoint.target()]);
-                self.try_next_target(thread)
-            }
             Endpoint::Tcp(endpoint) => {
                 self.phase = Phase::Resolving;
                 // Not by way of the mailbox, where the socket's close may be next: as with libzmq, a peer sees that
@@ -78,8 +70,14 @@ impl Session {
                 thread.shared.resolver.resolve(stop, self.port.config.transport.ipv6, done);
                 true
             }
-            // In-process connects have no session, and datagram sockets one of their own.
-            Endpoint::Udp(_) | Endpoint::Inproc(_) => false,
+            endpoint => match endpoint.target() {
+                Some(target) => {
+                    connector.targets = VecDeque::from([target]);
+                    self.try_next_target(thread)
+                }
+                // In-process connects have no session, and datagram sockets one of their own.
+                None => false,
+            },
         }
     }
 

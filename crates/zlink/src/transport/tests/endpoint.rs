@@ -36,6 +36,11 @@ fn endpoints_to_bind_to_are_accepted_and_displayed_as_given() {
         "tipc://{64, 0, 4294967295}",
         "tipc://{5560,7}",
         "tipc://<*>",
+        "vsock://*:*",
+        "vsock://-1:-1",
+        "vsock://@:5555",
+        "vsock://1:0",
+        "vsock://4294967295:4294967295",
         "inproc://anything: at all",
     ] {
         let parsed = Endpoint::for_bind(endpoint).unwrap_or_else(|e| panic!("{endpoint}: {e}"));
@@ -70,6 +75,8 @@ fn endpoints_to_connect_to_are_accepted_and_displayed_as_given() {
         "tipc://{65,4294967295}@255.4095.4095",
         "tipc://{5560, 0}@0.0.0",
         "tipc://<1.2.3:123123>",
+        "vsock://1:5555",
+        "vsock://@:4294967294",
         "inproc://name",
     ] {
         let parsed = Endpoint::for_connect(endpoint).unwrap_or_else(|e| panic!("{endpoint}: {e}"));
@@ -161,6 +168,18 @@ fn malformed_endpoints_are_refused_on_both_sides() {
         "tipc://<1.2.3:4",
         "tipc://<1.2.3:4>5",
         "tipc://<1.2.3.4:5>",
+        "vsock://1",
+        "vsock://:1",
+        "vsock://1:",
+        "vsock://1:x",
+        "vsock://1:+1",
+        "vsock://1:-2",
+        "vsock://-2:1",
+        "vsock://@@:1",
+        "vsock://localhost:1",
+        "vsock://4294967296:1",
+        "vsock://1:4294967296",
+        "vsock://1: 1",
         "inproc://a\0b",
     ] {
         assert_malformed(Endpoint::for_bind(endpoint), endpoint);
@@ -179,6 +198,11 @@ fn wildcards_are_refused_where_there_is_a_peer_to_find() {
         "ipc://*",
         "tipc://<*>",
         "tipc://{5560,0,0}",
+        "vsock://*:5555",
+        "vsock://-1:5555",
+        "vsock://1:*",
+        "vsock://1:-1",
+        "vsock://4294967295:1",
     ] {
         assert_malformed(Endpoint::for_connect(endpoint), endpoint);
     }
@@ -259,7 +283,7 @@ proptest! {
 
     #[test]
     fn a_string_of_the_right_letters_that_parses_is_displayed_as_it_was(
-        transport in prop_oneof!["tcp", "ipc", "tipc", "inproc"],
+        transport in prop_oneof!["tcp", "ipc", "tipc", "vsock", "inproc"],
         address in prop_oneof![
             "[a-f0-9:.*;@%\\[\\]/_-]{0,40}",
             "[{<][0-9]{1,4}[,.][0-9]{1,4}([,.][0-9]{1,4})?[}>:]?(@?[0-9.]{0,9})?>?",

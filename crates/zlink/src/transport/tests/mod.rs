@@ -8,6 +8,7 @@ mod socks;
 mod tcp;
 mod tipc;
 mod udp;
+mod vsock;
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -40,9 +41,7 @@ fn target(endpoint: &str, ipv6: bool) -> Target {
             let found = receiver.try_recv().expect("a numeric address").unwrap();
             Target::Tcp(found[0], tcp.source_addr(ipv6).unwrap())
         }
-        Endpoint::Ipc(ipc) => ipc.target(),
-        Endpoint::Tipc(tipc) => tipc.target(),
-        Endpoint::Udp(_) | Endpoint::Inproc(_) => panic!("{endpoint} is not connected to"),
+        other => other.target().unwrap_or_else(|| panic!("{endpoint} is not connected to")),
     }
 }
 

@@ -1,3 +1,5 @@
+use std::os::fd::AsRawFd;
+
 use rustix::io::Errno;
 
 use super::*;
@@ -93,4 +95,17 @@ fn nobody_there_is_a_refusal() {
 fn a_kernel_without_it_says_so_to_who_binds() {
     let bound = Listener::bind(&Endpoint::for_bind("tipc://<*>").unwrap(), &config());
     assert!(bound.is_ok() || bound.is_err_and(|error| error.errno() == Errno::AFNOSUPPORT.raw_os_error()));
+}
+
+#[test]
+fn a_socket_that_the_application_listens_at_can_be_used() {
+    if !has_tipc() {
+        return;
+    }
+    let own = listen("tipc://<*>", &config());
+    let config = TransportConfig { use_fd: own.as_fd().as_raw_fd(), ..config() };
+    let listener = listen("tipc://{7003,0,0}", &config);
+    assert_eq!(listener.local_endpoint(), own.local_endpoint());
+    assert_serves(&listener, own.local_endpoint());
+    assert_eq!(bind_errno("tcp://127.0.0.1:*", &config), Errno::INVAL.raw_os_error());
 }
