@@ -34,6 +34,7 @@ typedef struct zlink_socket_stats_t
     uint64_t heartbeat_timeouts; /* connections closed because the peer was silent for too long */
     uint64_t reconnects;         /* connections that were lost and are being made again */
     uint64_t naps;               /* times a receiver of a stream over inproc found messages that it had let gather */
+    uint64_t paced_sends;        /* sends that waited for the connection a moment, before the high-water mark was reached */
 } zlink_socket_stats_t;
 
 /* Fills in `stats`, of which the caller gives the size: sizeof (zlink_socket_stats_t). Fields that the library does

@@ -14,10 +14,6 @@ use crate::error::{Failure, Result, call};
 use crate::socket::{DONTWAIT, SNDMORE, enter, returned};
 use crate::utils::{group, input, text};
 
-/// Bodies from this size on are allocated by a call that can fail, since a caller may ask for any number; smaller
-/// ones in one piece with their count.
-const FALLIBLE_FROM: usize = 1 << 20;
-
 const MORE: c_int = 1;
 const SRCFD: c_int = 2;
 const SHARED: c_int = 3;
@@ -85,21 +81,9 @@ unsafe fn init(place: *mut MessageMemory, fill: impl FnOnce(&mut Message) -> Res
 /// Makes `message` one of `size` bytes for the caller to write.
 #[inline]
 fn resize(message: &mut Message, size: usize) -> Result<()> {
-    if size < FALLIBLE_FROM {
-        // SAFETY: the memory is C's from here on, which knows no such thing as uninitialised memory; what of it is
-        // sent is what the caller left there.
-        unsafe { message.assign_uninitialised(size) };
-        return Ok(());
-    }
-    let mut bytes = Vec::<u8>::new();
-    bytes.try_reserve_exact(size).map_err(|_| Failure(libc::ENOMEM))?;
-    #[allow(clippy::uninit_vec, reason = "the caller is about to write all of it")]
-    // SAFETY: the capacity is there; as above for the bytes themselves.
-    unsafe {
-        bytes.set_len(size);
-    }
-    *message = Message::from(bytes);
-    Ok(())
+    // SAFETY: the memory is C's from here on, which knows no such thing as uninitialised memory; what of it is sent is
+    // what the caller left there.
+    if unsafe { message.assign_uninitialised(size) } { Ok(()) } else { Err(Failure(libc::ENOMEM)) }
 }
 
 /// `zmq_msg_init`.

@@ -5,6 +5,8 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::spares::{self, SPARE_FROM};
+
 /// The head of every shared allocation: a count, and how to free the whole when it reaches zero.
 ///
 /// A `Message` holds a pointer to one without knowing what stands behind it.
@@ -81,8 +83,12 @@ const HEAD: usize = size_of::<Block>();
 
 impl Block {
     fn layout(capacity: usize) -> Layout {
-        let size = HEAD.checked_add(capacity).expect("a buffer larger than the address space");
-        Layout::from_size_align(size, align_of::<Block>()).expect("a buffer larger than the address space")
+        Block::try_layout(capacity).expect("a buffer larger than the address space")
+    }
+
+    fn try_layout(capacity: usize) -> Option<Layout> {
+        let size = spares::rounded(HEAD.checked_add(capacity)?);
+        Layout::from_size_align(size, align_of::<Block>()).ok()
     }
 
     unsafe fn free(owner: NonNull<Owner>) {
@@ -90,7 +96,11 @@ impl Block {
         // SAFETY: `free` runs once, for an owner that heads a `Block` made by `BufMut::with_capacity`.
         unsafe {
             let layout = Block::layout(block.as_ref().owner.room);
-            dealloc(block.as_ptr().cast(), layout);
+            if layout.size() < SPARE_FROM {
+                dealloc(block.as_ptr().cast(), layout);
+            } else {
+                spares::give(block.cast(), layout);
+            }
         }
     }
 
@@ -114,13 +124,24 @@ impl BufMut {
     /// Allocates room for `capacity` bytes, none of them initialised.
     pub fn with_capacity(capacity: usize) -> Self {
         let layout = Block::layout(capacity);
+        BufMut::allocate(capacity, layout).unwrap_or_else(|| handle_alloc_error(layout))
+    }
+
+    /// As [`with_capacity`](Self::with_capacity); `None` if there is not so much memory.
+    pub fn try_with_capacity(capacity: usize) -> Option<Self> {
+        BufMut::allocate(capacity, Block::try_layout(capacity)?)
+    }
+
+    #[inline]
+    fn allocate(capacity: usize, layout: Layout) -> Option<Self> {
+        let spare = if layout.size() < SPARE_FROM { None } else { spares::take(layout) };
         // SAFETY: the layout is never of size zero, since it holds the head.
-        let memory = unsafe { alloc(layout) };
-        let Some(block) = NonNull::new(memory.cast::<Block>()) else { handle_alloc_error(layout) };
+        let memory = spare.or_else(|| NonNull::new(unsafe { alloc(layout) }))?;
+        let block = memory.cast::<Block>();
         let owner = Owner { room: capacity, ..Owner::new(Block::free) };
-        // SAFETY: fresh memory of at least a `Block`'s size and alignment.
+        // SAFETY: memory of at least a `Block`'s size and alignment, which nobody else uses.
         unsafe { block.write(Block { owner, len: 0 }) };
-        BufMut { block }
+        Some(BufMut { block })
     }
 
     fn head(&self) -> &Block {

@@ -18,6 +18,7 @@ mod entry;
 mod message;
 mod queue;
 mod short_mutex;
+mod spares;
 mod staging;
 mod sync;
 

@@ -142,6 +142,8 @@ impl Message {
 
     /// Makes this message one of `len` bytes whose values are unspecified, to be written by the caller.
     ///
+    /// Returns false, and leaves the message as it is, if there is not so much memory.
+    ///
     /// The bytes are not initialised memory to Rust; this exists for the C interface, whose callers fill
     /// the body through a pointer. In place, since the C interface knows where the message is to stand: moving
     /// it there would cost more than making it.
@@ -150,16 +152,19 @@ impl Message {
     ///
     /// Every byte is written before it is read.
     #[inline]
-    pub unsafe fn assign_uninitialised(&mut self, len: usize) {
+    #[must_use]
+    pub unsafe fn assign_uninitialised(&mut self, len: usize) -> bool {
         if len <= INLINE {
             self.release_body();
             self.kind = Kind::Inline;
             self.body.inline = [0; INLINE];
             self.inline_len = len as u8;
-            return;
+            return true;
         }
-        let (owner, data) = BufMut::with_capacity(len).freeze().into_parts();
+        let Some(buf) = BufMut::try_with_capacity(len) else { return false };
+        let (owner, data) = buf.freeze().into_parts();
         self.assign_outside(data, len, owner);
+        true
     }
 
     /// A copy of `bytes`.

@@ -77,6 +77,9 @@ const NAP: usize = 512;
 /// Fewer are not worth it.
 const SHORTEST_NAP: usize = 64;
 
+/// Bytes that gather behind a writer before a producer that can wait had better do so.
+const DEEP: usize = 1 << 20;
+
 /// What became of a push, and what the producer must do now. A producer that was given the writer token asks
 /// [`Queue::confirm`] before it uses it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,6 +174,25 @@ impl Queue {
         let full = state.is_full();
         state.producer_blocked |= full;
         !full
+    }
+
+    /// Whether so much has gathered behind the writer, or until the connection takes bytes again, that a producer that can
+    /// wait should do so for a moment, and notes then that it waits. Memory of large messages that goes round among a few
+    /// of them stays in the processor's caches; in a queue as long as the high-water mark allows each message has its own.
+    ///
+    /// Asked before each message that is to be pushed by such a producer.
+    pub fn is_deep(&self) -> bool {
+        let mut state = self.state.lock();
+        let writing = matches!(state.writer, Writer::Busy | Writer::Blocked);
+        let deep = writing && state.bytes >= DEEP && !state.hurry.takes_one();
+        state.producer_blocked |= deep;
+        deep
+    }
+
+    /// The producer has waited for a moment: a message may be pushed although the queue is [deep](Self::is_deep), and twice
+    /// as many each time after that until the connection has taken one.
+    pub fn hurry(&self) {
+        self.state.lock().hurry.double();
     }
 
     /// Whether the producer should gather instead of bypassing, from now until a watch finds a gap; in a queue whose

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zlink_pipe::{Body, Cursor, Entry, Message, Pushed, Queue, Staging};
+use zlink_pipe::{BY_REFERENCE, Body, Cursor, Entry, Message, Pushed, Queue, Staging};
 
 use crate::attach::{Attachment, Link, Marks, PeerInfo};
 use crate::engine::stats::Counters;
@@ -535,6 +535,9 @@ pub(crate) struct Pipes {
     slots: Vec<Option<PipeEnd>>,
     /// Receives so far: a send after a receive is no stream.
     pub(crate) receives: u64,
+    /// The send under way may wait for a moment.
+    pub(crate) patient: bool,
+    deep: Option<usize>,
     /// Pipes that refused a message because the room that others have left was not asked for.
     refused: Vec<usize>,
     /// Pipes that a pattern wants closed; the socket does it after the call.
@@ -593,12 +596,39 @@ impl Pipes {
     #[inline]
     pub(crate) fn send(&mut self, index: usize, body: &mut Body<'_>) -> Result<(), Full> {
         let receives = self.receives;
+        if body.as_slice().len() >= BY_REFERENCE && self.is_deep(index) {
+            return Err(Full);
+        }
         self.note_sent_to(index);
         let sent = self.get(index).ok_or(Full)?.send(body, receives);
         if sent.is_err() {
             self.note_refusal(index);
         }
         sent
+    }
+
+    /// Whether the sender waits, although there is room, for the only connection to take what has gathered: see
+    /// [`Queue::is_deep`]. With several peers it would wait for one of them while the others are idle.
+    fn is_deep(&mut self, index: usize) -> bool {
+        let deep = self.patient
+            && self.indexes().nth(1).is_none()
+            && self.get(index).is_some_and(|pipe| pipe.out.is_deep());
+        if deep {
+            self.deep = Some(index);
+        }
+        deep
+    }
+
+    /// The pipe that a message was refused by because the sender is patient.
+    pub(crate) fn take_deep(&mut self) -> Option<usize> {
+        self.deep.take()
+    }
+
+    /// The sender's patience with that pipe is at its end.
+    pub(crate) fn hurry(&mut self, index: usize) {
+        if let Some(pipe) = self.get(index) {
+            pipe.out.hurry();
+        }
     }
 
     /// As [`send`](Self::send), for a message that is not to be refused while there is any room.
@@ -616,6 +646,9 @@ impl Pipes {
 
     /// Whether the first part of a message to `index` would be taken.
     pub(crate) fn check_room(&mut self, index: usize) -> Result<(), Full> {
+        if self.is_deep(index) {
+            return Err(Full);
+        }
         let checked = self.get(index).ok_or(Full)?.check_room();
         if checked.is_err() {
             self.note_refusal(index);

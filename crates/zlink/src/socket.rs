@@ -200,7 +200,8 @@ impl Socket {
             // The I/O thread came first.
             self.take_news(&mut core)?;
         }
-        let mut deadline = None;
+        core.pipes.patient = wait == Wait::Block && core.options.send_timeout != 0;
+        let (mut deadline, mut patience, mut deep) = (None, None, None);
         loop {
             let Core { pattern, pipes, .. } = &mut *core;
             match pattern.send(pipes, body, more) {
@@ -228,12 +229,29 @@ impl Socket {
                 return Err(Error::WouldBlock);
             }
             let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
+            // Once a pipe has refused it the pattern does not ask it again before there is news of it, or patience ends.
+            deep = core.pipes.take_deep().or(deep);
+            let patience = deep.map(|_| {
+                *patience.get_or_insert_with(|| {
+                    core.pipes.counters.pace();
+                    Instant::now() + PATIENCE
+                })
+            });
             let seen = core.seen;
             drop(core);
-            let ended = self.inbox.sleep(seen, deadline);
+            let ended = self.inbox.sleep(seen, deadline.into_iter().chain(patience).min());
             core = self.lock();
             self.take_news(&mut core)?;
-            go_on(ended)?;
+            match deep {
+                Some(_) if ended == Ended::Woken => {}
+                Some(index) => {
+                    core.hurry(index);
+                    // Whoever else waits for room finds some too.
+                    self.inbox.nudge();
+                    deep = None;
+                }
+                None => go_on(ended)?,
+            }
         }
     }
 
@@ -522,6 +540,9 @@ pub struct Readiness {
     pub writable: bool,
 }
 
+/// How long a send waits at most while the mark is not reached.
+const PATIENCE: Duration = Duration::from_millis(2);
+
 /// The deadline of a time-out option: milliseconds, −1 for none.
 fn deadline_after(timeout: i32) -> Option<Instant> {
     u64::try_from(timeout).ok().map(|timeout| Instant::now() + Duration::from_millis(timeout))
@@ -667,6 +688,13 @@ impl Core {
             self.pattern.writable(&mut self.pipes, index);
         }
         !roomier.is_empty()
+    }
+
+    /// Ends the sender's patience with a pipe that has room but would take it slowly.
+    #[cold]
+    fn hurry(&mut self, index: usize) {
+        self.pipes.hurry(index);
+        self.pattern.writable(&mut self.pipes, index);
     }
 
     fn readiness(&mut self, inbox: &Inbox) -> Readiness {

@@ -19,6 +19,9 @@ use zlink::{Context, Error, Socket, SocketType};
 over_tcp_and_ipc! {
     a_full_send_buffer_refuses_and_later_everything_arrives_in_order,
     a_full_send_buffer_blocks_the_sender_until_the_peer_reads,
+    a_sender_of_large_messages_waits_a_moment_and_goes_on,
+    a_sender_that_must_not_wait_does_not_wait_a_moment,
+    a_sender_with_another_peer_does_not_wait_a_moment,
     no_more_than_the_mark_waits_behind_a_full_send_buffer,
     what_is_read_n_bytes_at_a_time_is_exactly_what_was_sent,
     a_write_that_would_block_on_its_first_byte_goes_on_later,
@@ -106,6 +109,61 @@ fn a_full_send_buffer_blocks_the_sender_until_the_peer_reads(transport: Transpor
         assert_eq!(peer.read_message(), [body(expected, 1000)]);
     }
     sender.join().expect("sender");
+}
+
+const LARGE: usize = 200_000;
+
+/// The send's time-out is shorter than the moment, and not what ends the send.
+fn a_sender_of_large_messages_waits_a_moment_and_goes_on(transport: Transport) {
+    let context = Context::new();
+    let (push, mut peer) = tiny(&context, SocketType::Push, SocketType::Pull, transport);
+    for timeout in [Some(Duration::from_millis(1)), None] {
+        push.set_send_timeout(timeout).expect("option");
+        let before = push.stats().paced_sends;
+        let mut sent = 0;
+        while push.stats().paced_sends < before + 3 {
+            if sent % 2 == 0 {
+                push.send(body(sent, LARGE)).expect("the mark is 1000 messages");
+            } else {
+                push.send_multipart([body(sent, LARGE), body(sent, 10)]).expect("the mark is 1000 messages");
+            }
+            sent += 1;
+        }
+        for i in 0..sent {
+            let expected = [body(i, LARGE), body(i, 10)];
+            assert_eq!(peer.read_message(), expected[..1 + i as usize % 2]);
+        }
+    }
+}
+
+fn a_sender_that_must_not_wait_does_not_wait_a_moment(transport: Transport) {
+    let context = Context::new();
+    let (push, mut peer) = tiny(&context, SocketType::Push, SocketType::Pull, transport);
+    push.set_send_hwm(30).expect("option");
+    let sent = fill(&push, LARGE);
+    assert!(sent >= 30);
+    push.set_send_timeout(Some(Duration::ZERO)).expect("option");
+    assert!(push.send(body(sent, LARGE)).is_err());
+    assert_eq!(push.stats().paced_sends, 0);
+    for i in 0..sent {
+        assert_eq!(peer.read_message(), [body(i, LARGE)]);
+    }
+}
+
+fn a_sender_with_another_peer_does_not_wait_a_moment(transport: Transport) {
+    let context = Context::new();
+    let (push, mut peer) = tiny(&context, SocketType::Push, SocketType::Pull, transport);
+    let listener = RawListener::bind_tiny(transport);
+    push.connect(&listener.endpoint()).expect("connect");
+    let mut other = listener.accept_peer(SocketType::Pull);
+    for i in 0..40 {
+        push.send(body(i, LARGE)).expect("send");
+    }
+    assert_eq!(push.stats().paced_sends, 0);
+    for i in 0..40 {
+        let next = if i % 2 == 0 { &mut peer } else { &mut other };
+        assert_eq!(next.read_message(), [body(i, LARGE)]);
+    }
 }
 
 fn no_more_than_the_mark_waits_behind_a_full_send_buffer(transport: Transport) {

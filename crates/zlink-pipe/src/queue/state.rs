@@ -18,6 +18,27 @@ const SPARE_OF_STREAM: usize = 8;
 /// Bytes that end a nap.
 const NAP_BYTES: usize = 4 * CHUNK_SIZE;
 
+/// Messages that a producer that can wait pushes without: it has waited in vain.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Hurry {
+    left: u32,
+    /// How many there were the last time.
+    step: u32,
+}
+
+impl Hurry {
+    pub(super) fn takes_one(&mut self) -> bool {
+        let any = self.left > 0;
+        self.left -= u32::from(any);
+        any
+    }
+
+    pub(super) fn double(&mut self) {
+        self.step = self.step.saturating_mul(2).max(1);
+        self.left = self.step;
+    }
+}
+
 /// What the lock of a [`Queue`](super::Queue) guards.
 pub(super) struct State {
     pub(super) entries: VecDeque<Entry>,
@@ -44,6 +65,7 @@ pub(super) struct State {
     pub(super) granted: bool,
     /// The last holder of the writer token gave it back with something still in hand.
     pub(super) paused: bool,
+    pub(super) hurry: Hurry,
     /// The consumer knows that there is something to take.
     pub(super) told: bool,
     /// The consumer naps: it is not told before so many messages, or [`NAP_BYTES`], have gathered. 0: it is told at
@@ -81,6 +103,7 @@ impl State {
             writer: Writer::Detached,
             granted: false,
             paused: false,
+            hurry: Hurry::default(),
             told: false,
             nap: 0,
             may_nap: true,
@@ -303,6 +326,9 @@ impl State {
         debug_assert!(messages <= self.in_flight, "more messages credited than were pushed");
         self.in_flight = self.in_flight.saturating_sub(messages);
         self.phase += messages;
+        if messages > 0 {
+            self.hurry = Hurry::default();
+        }
         let batch = self.batch();
         let crossed = self.phase >= batch;
         if crossed {

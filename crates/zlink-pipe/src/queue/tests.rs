@@ -254,6 +254,44 @@ fn the_end_is_told_after_the_last_message() {
     assert!(cursor.refill(&queue).ended);
 }
 
+#[test]
+fn a_producer_that_can_wait_does_behind_a_writer_with_much_to_do() {
+    let queue = Queue::new(config(0));
+    let body = vec![0; CHUNK_SIZE];
+    let push = || assert_eq!(queue.push_one(&mut Body::Slice(&body)), Pushed::Queued);
+    queue.attach();
+    for _ in 0..DEEP / CHUNK_SIZE {
+        assert!(!queue.is_deep());
+        push();
+    }
+    assert!(queue.is_deep());
+    // In vain, again and again.
+    for allowed in [1, 2, 4] {
+        queue.hurry();
+        for _ in 0..allowed {
+            assert!(!queue.is_deep());
+            push();
+        }
+        assert!(queue.is_deep());
+    }
+    assert!(queue.block(1), "it waits for that");
+    assert!(queue.is_deep());
+    queue.hurry();
+    assert!(!queue.is_deep() && queue.is_deep(), "one again, since a message was taken");
+    assert!(queue.acquire());
+    queue.take_for_write(&mut VecDeque::new(), &mut Vec::new());
+    assert!(!queue.is_deep());
+}
+
+#[test]
+fn a_queue_that_nobody_drains_is_as_deep_as_its_mark() {
+    let queue = Queue::new(config(0));
+    for _ in 0..2 * DEEP / CHUNK_SIZE {
+        assert!(!queue.is_deep());
+        let _ = queue.push_one(&mut Body::Slice(&vec![0; CHUNK_SIZE]));
+    }
+}
+
 /// A queue whose producer says that it is a stream.
 fn streaming(hwm: usize) -> Queue {
     let queue = Queue::new(config(hwm));

@@ -63,4 +63,6 @@ counters! {
     reconnects by reconnect,
     /// Times a receiver of a stream within the process found messages that it had let gather.
     naps by nap,
+    /// Sends that waited a moment for the connection to take what had gathered, before the high-water mark was reached.
+    paced_sends by pace,
 }
