@@ -9,6 +9,12 @@
 # GUEST_ACCELERATOR=kvm is quicker, where that works.
 set -eu
 [ $# -gt 0 ] || { echo "usage: $0 COMMAND [ARGUMENT...]" >&2; exit 2; }
+for tool in qemu-system-x86_64 busybox cpio; do
+  command -v "$tool" >/dev/null || {
+    echo "$0: there is no $tool; it needs the packages qemu-system-x86, busybox-static and cpio" >&2
+    exit 125
+  }
+done
 here=$(cd "$(dirname "$0")" && pwd)
 kept=${CARGO_TARGET_DIR:-$here/../../../target}/guest
 

@@ -72,6 +72,7 @@ over_each_that_is_there! {
     a_stream_arrives_complete_and_in_order,
     a_socket_connects_before_and_after_somebody_listens,
     what_was_sent_before_the_close_is_read_late,
+    what_was_sent_arrives_though_the_peer_s_input_was_not_read,
     nothing_is_lost_at_the_high_water_mark,
     events_and_the_last_endpoint_name_the_ends,
     an_endpoint_that_was_unbound_is_refused,
@@ -135,6 +136,33 @@ fn what_was_sent_before_the_close_is_read_late(transport: Transport) {
         assert_eq!(number(&pull.recv().expect("recv")), i);
     }
     remote.terminate();
+}
+
+fn what_was_sent_arrives_though_the_peer_s_input_was_not_read(transport: Transport) {
+    const MESSAGES: u32 = 50;
+    let (context, remote) = (Context::new(), Context::new());
+    let server = socket(&context, SocketType::Dealer);
+    server.set_linger(Some(GUARD)).expect("option");
+    server.set_receive_hwm(1).expect("option");
+    server.bind(transport.wildcard()).expect("bind");
+    let endpoint = server.last_endpoint().expect("endpoint");
+    let client = socket(&remote, SocketType::Dealer);
+    // It takes a few of what it gets, and leaves the rest to the kernel.
+    client.set_receive_hwm(1).expect("option");
+    client.connect(&endpoint).expect("connect");
+    for i in 0..MESSAGES {
+        client.send(body(i, 1000)).expect("send");
+    }
+    // The connection stands, and the server stops reading soon after.
+    assert_eq!(*server.recv().expect("recv"), body(0, 1000));
+    for i in 0..MESSAGES {
+        server.send(body(i, 1000)).expect("send");
+    }
+    drop(server);
+    context.terminate();
+    for i in 0..MESSAGES {
+        assert_eq!(*client.recv().expect("recv"), body(i, 1000));
+    }
 }
 
 fn nothing_is_lost_at_the_high_water_mark(transport: Transport) {
