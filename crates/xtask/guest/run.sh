@@ -23,11 +23,11 @@ modules="virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_p
   overlay udp_tunnel ip6_udp_tunnel tipc vsock vmw_vsock_virtio_transport_common vsock_loopback"
 
 if [ ! -e "$kept/linux" ]; then
-  mkdir -p "$kept/package" "$kept/files"
+  rm -rf "$kept"
+  mkdir -p "$kept/package" "$kept/files" "$kept/modules"
   package=$(apt-cache depends linux-image-amd64 | awk '$1 == "Depends:" { print $2; exit }')
   (cd "$kept/package" && apt-get download -q "$package") >&2
   dpkg -x "$kept"/package/*.deb "$kept/files"
-  mkdir "$kept/modules"
   for module in $modules; do
     find "$kept/files/lib/modules" -name "$module.ko" -exec cp {} "$kept/modules/" \;
   done
