@@ -113,9 +113,8 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
 
     let work: Vec<_> = chosen.iter().zip(built).collect();
     let findings = in_parallel(run_at_a_time, &work, |(name, built)| {
-        let finding = match (built, programs::missing_in_kernel(name)) {
-            (Ok(_), Some(missing)) => Finding::without_a_run(Ending::Skipped, missing.into()),
-            (Ok(program), None) => {
+        let finding = match built {
+            Ok(program) => {
                 let job = Job {
                     program,
                     folder: output.join("run").join(library.name).join(name),
@@ -131,7 +130,7 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
                     Err(error) => Finding::without_a_run(Ending::Failed, format!("cannot be run: {error}")),
                 }
             }
-            (Err(finding), _) => finding.clone(),
+            Err(finding) => finding.clone(),
         };
         say(finding.lines(name, expectations.allows_failure(name)).trim_end());
         finding

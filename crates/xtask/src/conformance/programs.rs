@@ -13,8 +13,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::net::{AddressFamily, SocketType, socket};
-
 use super::library::Library;
 use crate::workspace::workspace;
 
@@ -53,9 +51,6 @@ const NEEDS: &[(&str, &str)] = &[
     (CURVE, "curve"),
     ("test_wss_transport", "WSS"),
 ];
-
-/// How the names of programs end that need a kernel with TIPC.
-const TIPC: &str = "_tipc";
 
 /// The program that has some of libzmq's own sources, and libsodium, compiled into it.
 const CURVE: &str = "test_security_curve";
@@ -295,12 +290,6 @@ fn common_key(tree: &Path, flags: &[OsString]) -> io::Result<u64> {
         fs::read(header)?.hash(&mut key);
     }
     Ok(key.finish())
-}
-
-/// Why a program cannot be run here, if so. It is compiled all the same, to be run where it can be.
-pub(super) fn missing_in_kernel(program: &str) -> Option<&'static str> {
-    let tipc = || socket(AddressFamily::TIPC, SocketType::STREAM, None).is_ok();
-    (program.ends_with(TIPC) && !tipc()).then_some("this kernel has no TIPC")
 }
 
 fn find_sodium() -> Result<Vec<String>, String> {
