@@ -7,6 +7,8 @@ use std::os::fd::BorrowedFd;
 use nix::sys::socket::{UnixCredentials, getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Gid, Group, Uid, User};
 
+use super::endpoint::decimal;
+
 /// A network: an address of which the first `bits` count. An IPv4 network is kept as that of the mapped addresses
 /// (`::ffff:0:0/96`), as which an IPv6 socket sees IPv4 peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +43,7 @@ impl Network {
         };
         let bits = match bits {
             None => longest,
-            Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
-                digits.parse().ok().filter(|bits| *bits <= longest).ok_or("not a number of bits")?
-            }
-            Some(_) => return Err("not a number of bits"),
+            Some(bits) => decimal(bits).filter(|bits| *bits <= longest).ok_or("not a number of bits")?,
         };
         let prefix = if longest == 32 { IPV4_PREFIX } else { 0 };
         Ok(Network { address: address.to_bits(), bits: prefix + bits })

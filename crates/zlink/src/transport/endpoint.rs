@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -133,15 +134,13 @@ impl Endpoint {
             _ => Err(EndpointError::UnknownTransport { transport: transport.to_owned() }),
         }
     }
-}
 
-impl Endpoint {
     /// What to connect to, if that is no more than an address: not `tcp`, whose names are to be looked up, nor what has no
     /// connections.
     pub(crate) fn target(&self) -> Option<Target> {
         match self {
             Endpoint::Ipc(ipc) => Some(ipc.target()),
-            Endpoint::Tipc(tipc) => Some(tipc.target()),
+            Endpoint::Tipc(tipc) => tipc.target(),
             Endpoint::Vsock(vsock) => Some(vsock.target()),
             Endpoint::Tcp(_) | Endpoint::Udp(_) | Endpoint::Inproc(_) => None,
         }
@@ -300,9 +299,14 @@ pub(super) fn without_brackets(host: &str) -> &str {
 }
 
 pub(super) fn parse_port(port: &str) -> Option<u16> {
-    // Digits only: `parse` would take a sign. "00" is no port, as in libzmq; only "0" is zero.
-    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| port.parse().ok())?.filter(|port| *port != 0)
+    // "00" is no port, as in libzmq; only "0" is zero.
+    decimal(port).filter(|port| *port != 0)
+}
+
+/// A number in decimal digits alone: `parse` would take a sign.
+pub(super) fn decimal<T: FromStr>(text: &str) -> Option<T> {
+    let all_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits.then(|| text.parse().ok())?
 }
 
 impl Host {
@@ -346,9 +350,8 @@ impl Zone {
         if zone.starts_with(|c: char| c.is_ascii_alphabetic()) {
             return Ok(Zone::Name(zone.to_owned()));
         }
-        zone.parse()
-            .ok()
-            .filter(|index| *index != 0 && !zone.starts_with('+'))
+        decimal(zone)
+            .filter(|index| *index != 0)
             .map(Zone::Index)
             .ok_or("the zone is neither an interface nor its number")
     }

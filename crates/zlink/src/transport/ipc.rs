@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use rustix::fs::{self, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{self, AddressFamily, SocketAddrUnix};
 
 use super::config::TransportConfig;
 use super::endpoint::{IpcEndpoint, IpcName, MAX_IPC_NAME};
 use super::error::{EndpointError, TransportError};
+use super::open_stream;
 
 /// Where libzmq looks for a directory to put a wildcard's socket in.
 const TEMP_VARIABLES: [&str; 3] = ["TMPDIR", "TEMPDIR", "TMP"];
@@ -72,7 +73,7 @@ pub(super) fn listen(
     endpoint: &IpcEndpoint,
     config: &TransportConfig,
 ) -> Result<(OwnedFd, Option<SocketFile>), TransportError> {
-    let fd = open().map_err(TransportError::os("socket"))?;
+    let fd = open_stream(AddressFamily::UNIX).map_err(TransportError::os("socket"))?;
     config.set_buffers(fd.as_fd()).map_err(TransportError::os("setsockopt"))?;
     match endpoint.name() {
         IpcName::Abstract(name) => {
@@ -111,15 +112,10 @@ pub(super) fn connect(
         IpcName::Abstract(name) => SocketAddrUnix::new_abstract_name(name.as_bytes())?,
         IpcName::Wildcard => return Err(Errno::INVAL.into()),
     };
-    let fd = open()?;
+    let fd = open_stream(AddressFamily::UNIX)?;
     config.set_buffers(fd.as_fd())?;
     let result = net::connect(&fd, &address);
     Ok((fd, result))
-}
-
-fn open() -> rustix::io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
 }
 
 fn listen_at(
@@ -161,7 +157,8 @@ fn remove_if_stale(path: &Path, address: &SocketAddrUnix) -> bool {
         return false;
     }
     // Anything but a refusal (a connection, a full backlog, no permission to ask) may mean a listener.
-    let refused = open().is_ok_and(|probe| net::connect(&probe, address) == Err(Errno::CONNREFUSED));
+    let refused = open_stream(AddressFamily::UNIX)
+        .is_ok_and(|probe| net::connect(&probe, address) == Err(Errno::CONNREFUSED));
     refused && Identity::at(path) == Some(Identity::of(&stat)) && fs::unlink(path).is_ok()
 }
 

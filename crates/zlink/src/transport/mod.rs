@@ -35,6 +35,10 @@ mod udp;
 mod vsock;
 mod web;
 
+use std::os::fd::OwnedFd;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
 pub(crate) use accept_filter::{AcceptFilter, Network};
 pub(crate) use address::peer_names;
 pub(crate) use config::TransportConfig;
@@ -52,6 +56,12 @@ pub(crate) use stream::Stream;
 pub(crate) use tls::{TlsError, TlsOptions, TlsRole};
 pub(crate) use udp::{DatagramSocket, parse_peer, peer_text};
 pub(crate) use web::WebAddress;
+
+/// Opens a stream socket of that family.
+fn open_stream(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    socket_with(family, SocketType::STREAM, flags, None)
+}
 
 /// Nothing: this build has no TLS.
 #[cfg(not(feature = "wss"))]

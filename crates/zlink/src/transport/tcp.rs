@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
+use rustix::net::{self, AddressFamily, sockopt};
 
 use super::config::TransportConfig;
 use super::endpoint::{Host, HostPort, TcpEndpoint};
 use super::error::{EndpointError, TransportError};
 use super::interface;
+use super::open_stream;
 
 /// Binds and listens.
 pub(super) fn listen(endpoint: &TcpEndpoint, config: &TransportConfig) -> Result<OwnedFd, TransportError> {
@@ -64,8 +65,7 @@ fn open(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))
+    open_stream(family)
 }
 
 pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {

@@ -4,14 +4,14 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
+use rustix::net::{self, AddressFamily};
 use zlink_tipc::{Address, Node};
 
 use super::config::TransportConfig;
 use super::connect::Target;
-use super::endpoint::Side;
+use super::endpoint::{Side, decimal};
 use super::error::TransportError;
+use super::open_stream;
 
 /// Services of lower numbers are the system's.
 const FIRST_SERVICE: u32 = 64;
@@ -45,12 +45,11 @@ impl TipcEndpoint {
         Ok(TipcEndpoint { text: text.to_owned(), name })
     }
 
-    /// What to connect to.
-    pub(super) fn target(&self) -> Target {
+    /// What to connect to; `None` for a wildcard.
+    pub(super) fn target(&self) -> Option<Target> {
         match self.name {
-            TipcName::Address(address) => Target::Tipc(address),
-            // Not of an endpoint to connect to.
-            TipcName::Wildcard => Target::Tipc(Address::Socket { node: Node(0), reference: 0 }),
+            TipcName::Address(address) => Some(Target::Tipc(address)),
+            TipcName::Wildcard => None,
         }
     }
 }
@@ -108,9 +107,7 @@ fn node(text: &str) -> Option<Node> {
 
 /// A number, which may have spaces before it: so libzmq writes it in its events.
 fn number(text: &str) -> Option<u32> {
-    let digits = text.trim_start_matches(' ');
-    let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits.then(|| digits.parse().ok())?
+    decimal(text.trim_start_matches(' '))
 }
 
 /// `tipc://<zone.cluster.node:reference>` for a socket, and the other forms as an endpoint has them.
@@ -124,7 +121,7 @@ pub(super) fn tipc_uri(address: &Address) -> String {
 
 /// Binds and listens.
 pub(super) fn listen(endpoint: &TipcEndpoint, config: &TransportConfig) -> Result<OwnedFd, TransportError> {
-    let fd = open().map_err(TransportError::os("socket"))?;
+    let fd = open_stream(AddressFamily::TIPC).map_err(TransportError::os("socket"))?;
     config.set_buffers(fd.as_fd()).map_err(TransportError::os("setsockopt"))?;
     // A socket has an address of its own from the beginning.
     if let TipcName::Address(address) = &endpoint.name {
@@ -139,13 +136,8 @@ pub(super) fn connect(
     address: &Address,
     config: &TransportConfig,
 ) -> io::Result<(OwnedFd, rustix::io::Result<()>)> {
-    let fd = open()?;
+    let fd = open_stream(AddressFamily::TIPC)?;
     config.set_buffers(fd.as_fd())?;
     let result = net::connect(&fd, address);
     Ok((fd, result))
-}
-
-fn open() -> Result<OwnedFd, Errno> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    net::socket_with(AddressFamily::TIPC, SocketType::STREAM, flags, None)
 }

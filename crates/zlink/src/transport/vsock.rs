@@ -5,14 +5,15 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
+use rustix::net::{self, AddressFamily};
 use socket2::{SockAddr, SockRef};
 
 use super::address::ConnectionNames;
 use super::config::TransportConfig;
 use super::connect::Target;
-use super::endpoint::Side;
+use super::endpoint::{Side, decimal};
 use super::error::{TransportError, errno_of};
+use super::open_stream;
 
 /// Any machine, or a port of the system's choice.
 const ANY: u32 = u32::MAX;
@@ -59,10 +60,9 @@ impl VsockEndpoint {
 }
 
 fn number(text: &str) -> Option<u32> {
-    let all_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text {
         "*" | "-1" => Some(ANY),
-        _ => all_digits.then(|| text.parse().ok())?,
+        _ => decimal(text),
     }
 }
 
@@ -87,7 +87,7 @@ impl From<VsockAddress> for SockAddr {
 
 /// Binds and listens.
 pub(super) fn listen(endpoint: &VsockEndpoint, config: &TransportConfig) -> Result<OwnedFd, TransportError> {
-    let fd = open().map_err(TransportError::os("socket"))?;
+    let fd = open_stream(AddressFamily::VSOCK).map_err(TransportError::os("socket"))?;
     config.set_buffers(fd.as_fd()).map_err(TransportError::os("setsockopt"))?;
     SockRef::from(&fd).bind(&endpoint.address.into()).map_err(TransportError::os("bind"))?;
     net::listen(&fd, config.backlog).map_err(TransportError::os("listen"))?;
@@ -99,16 +99,11 @@ pub(super) fn connect(
     address: VsockAddress,
     config: &TransportConfig,
 ) -> io::Result<(OwnedFd, rustix::io::Result<()>)> {
-    let fd = open()?;
+    let fd = open_stream(AddressFamily::VSOCK)?;
     config.set_buffers(fd.as_fd())?;
     let result = SockRef::from(&fd).connect(&address.into());
     let result = result.map_err(|error| Errno::from_raw_os_error(errno_of(&error)));
     Ok((fd, result))
-}
-
-fn open() -> Result<OwnedFd, Errno> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    net::socket_with(AddressFamily::VSOCK, SocketType::STREAM, flags, None)
 }
 
 /// The endpoint that a listening socket is reached by; with `*` if it is at every identifier of this machine.
