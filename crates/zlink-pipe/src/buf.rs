@@ -60,15 +60,18 @@ impl Owner {
         let owner = unsafe { this.as_ref() };
         // The only reference is the caller's, and references are made from references: a load tells what the decrement
         // would, for a tenth of its time. Nearly every message is such.
-        // Release: publishes this user's accesses; pairs with the Acquire load of whoever frees.
-        if owner.is_unique() || owner.refs.fetch_sub(1, Ordering::Release) == 1 {
+        if !owner.is_unique() {
+            // Release: publishes this user's accesses; pairs with the Acquire load of whoever frees.
+            if owner.refs.fetch_sub(1, Ordering::Release) != 1 {
+                return;
+            }
             // Acquire: takes in what every other user released. A load rather than a fence, which
             // ThreadSanitizer does not know.
             owner.refs.load(Ordering::Acquire);
-            let free = owner.free;
-            // SAFETY: this was the last reference, and `free` was installed for this very allocation.
-            unsafe { free(this) }
         }
+        let free = owner.free;
+        // SAFETY: this was the last reference, and `free` was installed for this very allocation.
+        unsafe { free(this) }
     }
 }
 
