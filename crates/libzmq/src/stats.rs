@@ -18,8 +18,7 @@ macro_rules! stats {
 // As in `zlink.h`. New ones come last.
 stats! {
     immediate_writes, gathered_writes, io_thread_writes, timeout_flushes, would_block, direct_reads, io_thread_reads,
-    wakeups, dropped, protocol_errors, oversized_messages, heartbeat_timeouts, reconnects, naps,
-    paced_sends,
+    wakeups, dropped, protocol_errors, oversized_messages, heartbeat_timeouts, reconnects, naps, paced_sends,
 }
 
 /// `zlink_socket_stats`: fills in the counters of a socket, as many as the caller has room for.
