@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, Kind, Mechanism, Pattern, Topics};
 use crate::system::Usage;
-use link::{Addressed, Bytes, Link, Plain, Polled, Routed};
+use link::{Bytes, Link, Plain, Polled, Routed};
 
 pub(crate) use many::run_connections;
 
@@ -282,11 +282,11 @@ pub(crate) fn run_bound<S: Socket>(
 ) -> io::Result<Outcome> {
     match cell.pattern {
         Pattern::DealerRouter | Pattern::RouterRouter => {
-            let link = Routed::new(socket)?;
+            let link = Routed::new(socket, None)?;
             bound(socket, link, cell, signals)
         }
         Pattern::RouterRouterPolled => {
-            let link = Polled(Routed::new(socket)?);
+            let link = Polled(Routed::new(socket, None)?);
             bound(socket, link, cell, signals)
         }
         Pattern::Stream => {
@@ -321,11 +321,11 @@ pub(crate) fn run_connected<S: Socket>(
 ) -> io::Result<Outcome> {
     match (cell.pattern, sockets) {
         (Pattern::RouterRouter, [socket]) => {
-            let link = Addressed::new(socket, BOUND)?;
+            let link = Routed::new(socket, Some(BOUND))?;
             connected(socket, link, cell, signals)
         }
         (Pattern::RouterRouterPolled, [socket]) => {
-            let link = Polled(Addressed::new(socket, BOUND)?);
+            let link = Polled(Routed::new(socket, Some(BOUND))?);
             connected(socket, link, cell, signals)
         }
         (Pattern::Stream, [socket]) => {
@@ -339,7 +339,7 @@ pub(crate) fn run_connected<S: Socket>(
             Kind::FanOut => many::subscribe(sockets, cell),
             Kind::Idle => many::connect_and_idle(sockets, cell),
             _ if pattern == Pattern::RouterRouter => {
-                let link = Addressed::new(&sockets[0], BOUND)?;
+                let link = Routed::new(&sockets[0], Some(BOUND))?;
                 many::source(sockets, link, cell)
             }
             _ => many::source(sockets, Plain, cell),
@@ -394,6 +394,30 @@ fn topics_of(topics: Topics) -> Vec<Vec<u8>> {
     all
 }
 
+/// The bytes that fresh messages are sent from.
+#[derive(Default)]
+struct Source(Vec<u8>);
+
+impl Source {
+    /// `size` bytes, contents left as they are.
+    #[inline]
+    fn fresh(&mut self, size: usize) -> &[u8] {
+        if self.0.len() != size {
+            self.0.resize(size, 0);
+        }
+        &self.0
+    }
+
+    /// As [`fresh`](Self::fresh), with `stamp` as the first eight, or as many as there are.
+    #[inline]
+    fn stamped(&mut self, size: usize, stamp: [u8; 8]) -> &[u8] {
+        self.fresh(size);
+        let length = stamp.len().min(size);
+        self.0[..length].copy_from_slice(&stamp[..length]);
+        &self.0
+    }
+}
+
 /// The first eight bytes; zeros behind fewer.
 fn first_eight(bytes: &[u8]) -> [u8; 8] {
     let mut eight = [0; 8];
@@ -418,6 +442,14 @@ mod tests {
         assert_ne!(routing_id(0), routing_id(1));
         assert_ne!(routing_id(1), routing_id(256));
         assert_ne!(routing_id(0)[0], 0);
+    }
+
+    #[test]
+    fn a_stamp_is_cut_to_the_size_of_the_message() {
+        let mut source = Source::default();
+        assert_eq!(source.stamped(10, *b"12345678"), b"12345678\0\0");
+        assert_eq!(source.stamped(3, *b"abcdefgh"), b"abc");
+        assert_eq!(source.fresh(4), b"abc\0");
     }
 
     #[test]

@@ -44,75 +44,66 @@ impl<S: Socket> Link<S> for Plain {
     }
 }
 
-/// A ROUTER that answers whoever sent last.
-pub(super) struct Routed<S: Socket> {
+/// Whom a socket that knows its peers by routing ids talks with.
+struct Peer<S: Socket> {
+    /// Whoever sent last, if it is `None`.
+    known: Option<[u8; 8]>,
     sender: S::Message,
 }
 
+impl<S: Socket> Peer<S> {
+    fn new(socket: &S, number: Option<u32>) -> io::Result<Self> {
+        Ok(Self { known: number.map(routing_id), sender: socket.empty(ROUTING_ID_MAX)? })
+    }
+
+    #[inline]
+    fn recv(&mut self, socket: &mut S) -> io::Result<usize> {
+        socket.recv(&mut self.sender)
+    }
+
+    #[inline]
+    fn send(&mut self, socket: &mut S) -> io::Result<()> {
+        match &self.known {
+            Some(id) => socket.send_part(id),
+            None => socket.send(&mut self.sender, true),
+        }
+    }
+}
+
+/// A ROUTER.
+pub(super) struct Routed<S: Socket> {
+    peer: Peer<S>,
+}
+
 impl<S: Socket> Routed<S> {
-    pub(super) fn new(socket: &S) -> io::Result<Self> {
-        Ok(Self { sender: socket.empty(ROUTING_ID_MAX)? })
+    /// `peer` is the number of the peer it talks with, otherwise it answers whoever sent last.
+    pub(super) fn new(socket: &S, peer: Option<u32>) -> io::Result<Self> {
+        Ok(Self { peer: Peer::new(socket, peer)? })
     }
 }
 
 impl<S: Socket> Link<S> for Routed<S> {
     #[inline]
     fn recv(&mut self, socket: &mut S, message: &mut S::Message) -> io::Result<usize> {
-        socket.recv(&mut self.sender)?;
+        self.peer.recv(socket)?;
         socket.recv(message)
     }
 
     #[inline]
     fn send(&mut self, socket: &mut S, message: &mut S::Message) -> io::Result<()> {
-        socket.send(&mut self.sender, true)?;
-        socket.send(message, false)
-    }
-
-    fn send_fresh(&mut self, socket: &mut S, size: usize) -> io::Result<()> {
-        socket.send(&mut self.sender, true)?;
-        socket.send_fresh(size)
-    }
-
-    fn send_stamped(&mut self, socket: &mut S, size: usize, stamp: [u8; 8]) -> io::Result<()> {
-        socket.send(&mut self.sender, true)?;
-        socket.send_stamped(size, stamp)
-    }
-}
-
-/// A ROUTER that talks with one peer, whose routing id it knows.
-pub(super) struct Addressed<S: Socket> {
-    peer: [u8; 8],
-    sender: S::Message,
-}
-
-impl<S: Socket> Addressed<S> {
-    pub(super) fn new(socket: &S, peer: u32) -> io::Result<Self> {
-        Ok(Self { peer: routing_id(peer), sender: socket.empty(ROUTING_ID_MAX)? })
-    }
-}
-
-impl<S: Socket> Link<S> for Addressed<S> {
-    #[inline]
-    fn recv(&mut self, socket: &mut S, message: &mut S::Message) -> io::Result<usize> {
-        socket.recv(&mut self.sender)?;
-        socket.recv(message)
-    }
-
-    #[inline]
-    fn send(&mut self, socket: &mut S, message: &mut S::Message) -> io::Result<()> {
-        socket.send_part(&self.peer)?;
+        self.peer.send(socket)?;
         socket.send(message, false)
     }
 
     #[inline]
     fn send_fresh(&mut self, socket: &mut S, size: usize) -> io::Result<()> {
-        socket.send_part(&self.peer)?;
+        self.peer.send(socket)?;
         socket.send_fresh(size)
     }
 
     #[inline]
     fn send_stamped(&mut self, socket: &mut S, size: usize, stamp: [u8; 8]) -> io::Result<()> {
-        socket.send_part(&self.peer)?;
+        self.peer.send(socket)?;
         socket.send_stamped(size, stamp)
     }
 }
@@ -148,22 +139,13 @@ pub(super) struct Bytes<S: Socket> {
     size: usize,
     /// Bytes received that belong to the next body.
     surplus: usize,
-    peer: Option<[u8; 8]>,
-    sender: S::Message,
+    peer: Peer<S>,
 }
 
 impl<S: Socket> Bytes<S> {
     /// `peer` is the number of the peer if it is known, otherwise who has sent last.
     pub(super) fn new(socket: &S, size: usize, peer: Option<u32>) -> io::Result<Self> {
-        let sender = socket.empty(ROUTING_ID_MAX)?;
-        Ok(Self { size, surplus: 0, peer: peer.map(routing_id), sender })
-    }
-
-    fn address(&mut self, socket: &mut S) -> io::Result<()> {
-        match &self.peer {
-            Some(peer) => socket.send_part(peer),
-            None => socket.send(&mut self.sender, true),
-        }
+        Ok(Self { size, surplus: 0, peer: Peer::new(socket, peer)? })
     }
 }
 
@@ -172,7 +154,7 @@ impl<S: Socket> Link<S> for Bytes<S> {
     #[inline]
     fn recv(&mut self, socket: &mut S, message: &mut S::Message) -> io::Result<usize> {
         while self.surplus < self.size {
-            socket.recv(&mut self.sender)?;
+            self.peer.recv(socket)?;
             // An empty chunk tells of the connection.
             self.surplus += socket.recv(message)?;
         }
@@ -187,12 +169,12 @@ impl<S: Socket> Link<S> for Bytes<S> {
 
     #[inline]
     fn send_fresh(&mut self, socket: &mut S, size: usize) -> io::Result<()> {
-        self.address(socket)?;
+        self.peer.send(socket)?;
         socket.send_fresh(size)
     }
 
     fn send_stamped(&mut self, socket: &mut S, size: usize, stamp: [u8; 8]) -> io::Result<()> {
-        self.address(socket)?;
+        self.peer.send(socket)?;
         socket.send_stamped(size, stamp)
     }
 }
@@ -209,7 +191,7 @@ mod tests {
     #[test]
     fn a_router_answers_whoever_sent_last() {
         let mut socket = socket(&[b"one", b"body1", b"two", b"body2"]);
-        let mut link = Routed::new(&socket).expect("memory suffices");
+        let mut link = Routed::new(&socket, None).expect("memory suffices");
         let mut message = Vec::new();
         for sender in [b"one", b"two"] {
             assert_eq!(link.recv(&mut socket, &mut message).expect("there is a message"), 5);
@@ -223,7 +205,7 @@ mod tests {
     #[test]
     fn a_router_that_knows_its_peer_puts_its_id_before_each_message() {
         let mut socket = socket(&[b"whoever", b"body"]);
-        let mut link = Addressed::new(&socket, 7).expect("memory suffices");
+        let mut link = Routed::new(&socket, Some(7)).expect("memory suffices");
         link.send_fresh(&mut socket, 100).expect("it is kept");
         link.send_stamped(&mut socket, 64, *b"12345678").expect("it is kept");
         let parts: Vec<_> = socket.sent.iter().map(|part| (part.stamp, part.size, part.more)).collect();
@@ -235,7 +217,7 @@ mod tests {
     #[test]
     fn a_polled_link_polls_once_a_message() {
         let mut socket = socket(&[b"one", b"body1", b"one", b"body2"]);
-        let mut link = Polled(Routed::new(&socket).expect("memory suffices"));
+        let mut link = Polled(Routed::new(&socket, None).expect("memory suffices"));
         for _ in 0..2 {
             link.recv(&mut socket, &mut Vec::new()).expect("there is a message");
         }

@@ -12,7 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::event::epoll;
 
-use super::{Library, Socket, SocketOptions, first_eight};
+use super::{Library, Socket, SocketOptions, Source, first_eight};
 use crate::cell::Kind;
 
 const CHUNK: usize = 64 * 1024;
@@ -42,7 +42,7 @@ impl Library for Raw {
             waits: self.kind != Kind::Stream,
             listener: None,
             connection: None,
-            source: Vec::new(),
+            source: Source::default(),
             out: Vec::with_capacity(CHUNK),
             input: vec![0; CHUNK].into_boxed_slice(),
             start: 0,
@@ -89,7 +89,7 @@ pub(crate) struct RawSocket {
     waits: bool,
     listener: Option<Listener>,
     connection: Option<Connection>,
-    source: Vec<u8>,
+    source: Source,
     out: Vec<u8>,
     input: Box<[u8]>,
     start: usize,
@@ -229,23 +229,16 @@ impl Socket for RawSocket {
 
     #[inline]
     fn send_fresh(&mut self, size: usize) -> io::Result<()> {
-        if self.source.len() != size {
-            self.source.resize(size, 0);
-        }
         let connection = self.connection.as_mut().ok_or_else(not_connected)?;
         let mut space = [0; HEADER_MAX];
         let head = header(size, &mut space);
         append(&mut *connection.stream, &mut self.out, &space[..head])?;
-        append(&mut *connection.stream, &mut self.out, &self.source)
+        append(&mut *connection.stream, &mut self.out, self.source.fresh(size))
     }
 
     /// One write a message: there is no telling when the next one comes.
     fn send_stamped(&mut self, size: usize, stamp: [u8; 8]) -> io::Result<()> {
-        if self.source.len() != size {
-            self.source.resize(size, 0);
-        }
-        let length = stamp.len().min(size);
-        self.source[..length].copy_from_slice(&stamp[..length]);
+        self.source.stamped(size, stamp);
         self.send_fresh(size)?;
         self.flush()
     }

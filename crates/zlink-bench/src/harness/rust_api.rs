@@ -9,7 +9,7 @@ use zlink::curve::{PublicKey, SecretKey};
 
 use super::{
     Batching, CLIENT_PUBLIC, CLIENT_SECRET, Library, SERVER_PUBLIC, SERVER_SECRET, Security, Socket,
-    SocketOptions, first_eight, routing_id,
+    SocketOptions, Source, first_eight, routing_id,
 };
 
 /// A context of the `zlink` crate.
@@ -57,7 +57,7 @@ fn set_batching(socket: &zlink::Socket, batching: &Batching) -> io::Result<()> {
 /// One socket, and the bytes it sends fresh messages from.
 pub(crate) struct RustSocket {
     socket: zlink::Socket,
-    source: Vec<u8>,
+    source: Source,
 }
 
 impl Library for RustLibrary {
@@ -102,7 +102,7 @@ impl Library for RustLibrary {
             socket.set_xpub_verbose(true).map_err(other)?;
         }
         set_batching(&socket, &options.batching)?;
-        Ok(RustSocket { socket, source: Vec::new() })
+        Ok(RustSocket { socket, source: Source::default() })
     }
 }
 
@@ -139,20 +139,12 @@ impl Socket for RustSocket {
 
     #[inline]
     fn send_fresh(&mut self, size: usize) -> io::Result<()> {
-        if self.source.len() != size {
-            self.source.resize(size, 0);
-        }
-        self.socket.send(self.source.as_slice()).map_err(other)
+        self.socket.send(self.source.fresh(size)).map_err(other)
     }
 
     #[inline]
     fn send_stamped(&mut self, size: usize, stamp: [u8; 8]) -> io::Result<()> {
-        if self.source.len() != size {
-            self.source.resize(size, 0);
-        }
-        let length = stamp.len().min(size);
-        self.source[..length].copy_from_slice(&stamp[..length]);
-        self.socket.send(self.source.as_slice()).map_err(other)
+        self.socket.send(self.source.stamped(size, stamp)).map_err(other)
     }
 
     #[inline]

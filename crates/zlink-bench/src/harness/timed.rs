@@ -23,6 +23,14 @@ fn begin_together<S: Socket, L: Link<S>>(
     Ok(())
 }
 
+/// Takes a turn for each message or burst of the cell. What those of the warm-up use does not count.
+fn take_turns(cell: &Cell, mut turn: impl FnMut(u64) -> io::Result<()>) -> io::Result<Outcome> {
+    (0..cell.warmup).try_for_each(&mut turn)?;
+    let usage_at_start = Usage::now()?;
+    (cell.warmup..cell.warmup + cell.count).try_for_each(turn)?;
+    Ok(Outcome::of_helper(usage_at_start))
+}
+
 /// Sends a message whenever one is due, whatever has become of those before (an open loop).
 ///
 /// A message carries the time it was *due*, not the time it was sent: if the library holds up a send, those that
@@ -37,20 +45,18 @@ pub(super) fn paced_source<S: Socket, L: Link<S>>(
     begin_together(socket, link, cell, signals)?;
     let interval = 1_000_000_000.0 * cell.sockets as f64 / cell.rate as f64;
     let begin = monotonic_ns()?;
-    let mut usage_at_start = Usage::now()?;
     let mut awake_since = begin;
-    for number in 0..cell.warmup + cell.count {
+    take_turns(cell, |number| {
         if number == cell.warmup {
-            usage_at_start = Usage::now()?;
+            // The accounting before it.
             awake_since = monotonic_ns()?;
         }
         let due = begin + (number as f64 * interval) as u64;
         if monotonic_ns()? < due {
             awake_since = sleep_until_ns(due)?;
         }
-        link.send_stamped(socket, cell.size, due.max(awake_since).to_ne_bytes())?;
-    }
-    Ok(Outcome::of_helper(usage_at_start))
+        link.send_stamped(socket, cell.size, due.max(awake_since).to_ne_bytes())
+    })
 }
 
 /// Sends some messages at once, all with the time of the first, and pauses.
@@ -61,18 +67,13 @@ pub(super) fn burst_source<S: Socket, L: Link<S>>(
     signals: &Signals<'_>,
 ) -> io::Result<Outcome> {
     begin_together(socket, link, cell, signals)?;
-    let mut usage_at_start = Usage::now()?;
-    for number in 0..cell.warmup + cell.count {
-        if number == cell.warmup {
-            usage_at_start = Usage::now()?;
-        }
+    take_turns(cell, |_| {
         let now = monotonic_ns()?;
         for _ in 0..cell.burst {
             link.send_stamped(socket, cell.size, now.to_ne_bytes())?;
         }
-        sleep_until_ns(monotonic_ns()? + cell.idle_us * 1_000)?;
-    }
-    Ok(Outcome::of_helper(usage_at_start))
+        sleep_until_ns(monotonic_ns()? + cell.idle_us * 1_000).map(drop)
+    })
 }
 
 /// Receives, and records the time of every message whose number is a multiple of `every`.

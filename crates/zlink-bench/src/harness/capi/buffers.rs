@@ -4,12 +4,12 @@ use std::ffi::c_int;
 use std::io;
 
 use super::{Buffers, CLibrary, Handle, ZMQ_SNDMORE};
-use crate::harness::{Library, Socket, SocketOptions, first_eight};
+use crate::harness::{Library, Socket, SocketOptions, Source, first_eight};
 
 /// A socket that sends and receives through buffers of the caller (`zmq_send`, `zmq_recv`).
 pub(crate) struct BufferSocket {
     handle: Handle,
-    source: Vec<u8>,
+    source: Source,
 }
 
 /// Bytes of the caller, with the length of what they hold.
@@ -27,7 +27,7 @@ impl Library for CLibrary<Buffers> {
 
     fn socket(&self, socket_type: i32, options: SocketOptions) -> io::Result<BufferSocket> {
         let handle = self.open(socket_type, options)?;
-        Ok(BufferSocket { handle, source: Vec::new() })
+        Ok(BufferSocket { handle, source: Source::default() })
     }
 }
 
@@ -79,20 +79,12 @@ impl Socket for BufferSocket {
 
     #[inline]
     fn send_fresh(&mut self, size: usize) -> io::Result<()> {
-        if self.source.len() != size {
-            self.source.resize(size, 0);
-        }
-        Self::send_bytes(&self.handle, &self.source, 0)
+        Self::send_bytes(&self.handle, self.source.fresh(size), 0)
     }
 
     #[inline]
     fn send_stamped(&mut self, size: usize, stamp: [u8; 8]) -> io::Result<()> {
-        if self.source.len() != size {
-            self.source.resize(size, 0);
-        }
-        let length = stamp.len().min(size);
-        self.source[..length].copy_from_slice(&stamp[..length]);
-        Self::send_bytes(&self.handle, &self.source, 0)
+        Self::send_bytes(&self.handle, self.source.stamped(size, stamp), 0)
     }
 
     #[inline]
