@@ -29,6 +29,7 @@ pub fn queue_ops(data: &[u8]) {
         half: Half::default(),
         spent: Vec::new(),
         token: false,
+        waits: false,
     };
     if flags & 0x80 != 0 && !config.conflate {
         driver.as_connection(&mut input)
@@ -50,6 +51,8 @@ struct Driver {
     half: Half,
     spent: Vec<Buf>,
     token: bool,
+    /// The producer was refused, or had better wait, and has not been told of room since.
+    waits: bool,
 }
 
 /// The write half of a connection, and what went out on it.
@@ -65,7 +68,7 @@ struct Half {
 impl Driver {
     /// A body that no other one equals, of a length that takes each path.
     fn body(&mut self, input: &mut Input<'_>) -> Vec<u8> {
-        let len = input.choose(&[8, 8, 20, 255, 256, 2000, 16_383, 16_384, 70_000]);
+        let len = input.choose(&[8, 8, 20, 255, 256, 2000, 16_383, 16_384, 70_000, 400_000]);
         let mut body = self.next.to_be_bytes().to_vec();
         self.next += 1;
         body.resize(len, 0xAB);
@@ -92,9 +95,7 @@ impl Driver {
             Pushed::Full | Pushed::FlushFirst => {
                 assert!(self.config.hwm != 0 && before >= self.config.hwm && !self.config.conflate);
                 assert_eq!(self.queue.in_flight(), before);
-                if pushed == Pushed::FlushFirst {
-                    self.take_granted();
-                }
+                self.refused(pushed);
             }
             Pushed::Queued | Pushed::Wake => self.accepted(parts),
             Pushed::Write => {
@@ -116,6 +117,33 @@ impl Driver {
         assert!(self.config.conflate || self.queue.in_flight() <= before + 1);
     }
 
+    fn refused(&mut self, pushed: Pushed) {
+        if pushed == Pushed::FlushFirst {
+            self.take_granted();
+        } else {
+            self.waits = true;
+        }
+    }
+
+    /// The answer of whatever may tell the producer of room.
+    fn told(&mut self, unblocked: bool) {
+        assert!(self.waits || !unblocked, "nobody waits");
+        self.waits &= !unblocked;
+    }
+
+    /// What a producer that can wait asks before a large message.
+    fn ask_depth(&mut self) {
+        if self.queue.is_deep() {
+            self.waits = true;
+            assert!(matches!(self.queue.writer(), Writer::Busy | Writer::Blocked), "nobody would tell it");
+        }
+    }
+
+    fn hurry(&mut self) {
+        self.queue.hurry();
+        assert!(!self.queue.is_deep(), "it was to push one");
+    }
+
     fn take_granted(&mut self) {
         assert!(!self.token, "the token has one holder");
         assert!(self.queue.confirm());
@@ -128,11 +156,10 @@ impl Driver {
         if self.staged.is_none() {
             match self.queue.check_room() {
                 None => self.staged = Some(Vec::new()),
-                Some(Pushed::FlushFirst) => {
-                    self.take_granted();
+                Some(refused) => {
+                    self.refused(refused);
                     return None;
                 }
-                Some(_) => return None,
             }
         }
         let body = self.body(input);
@@ -211,7 +238,7 @@ impl Driver {
                 self.use_token(input);
                 continue;
             }
-            match input.byte() % 14 {
+            match input.byte() % 17 {
                 0..=4 => self.push_one(input),
                 5 => {
                     self.stage(input);
@@ -232,8 +259,11 @@ impl Driver {
                 12 => self.queue.set_streaming(input.flag()),
                 13 => {
                     self.config.hwm = usize::from(input.byte() % 12);
-                    self.queue.set_hwm(self.config.hwm);
+                    let unblocked = self.queue.set_hwm(self.config.hwm);
+                    self.told(unblocked);
                 }
+                14 => self.ask_depth(),
+                15 => self.hurry(),
                 _ => self.token = self.queue.acquire_idle(),
             }
         }
@@ -248,7 +278,9 @@ impl Driver {
         }
         self.queue.take_for_write(&mut self.half.batch, &mut self.spent);
         self.write(usize::MAX);
-        self.queue.detach(std::mem::take(&mut self.half.credit), &mut VecDeque::new());
+        let unblocked = self.queue.detach(std::mem::take(&mut self.half.credit), &mut VecDeque::new());
+        self.told(unblocked);
+        assert!(!self.waits, "the producer was not told of room");
         self.deliver();
         assert!(self.expected.is_empty(), "{} messages were lost", self.expected.len());
         assert_eq!(self.queue.in_flight(), 0);
@@ -258,7 +290,7 @@ impl Driver {
         let writer = self.queue.writer();
         assert_eq!(writer, Writer::Busy);
         assert!(!self.queue.acquire() && !self.queue.acquire_idle() && !self.queue.acquire_gathered());
-        match input.byte() % 8 {
+        match input.byte() % 10 {
             0 | 1 => self.queue.take_for_write(&mut self.half.batch, &mut self.spent),
             2 | 3 => {
                 let long = input.flag();
@@ -267,23 +299,29 @@ impl Driver {
             4 if self.half.batch.is_empty() => {
                 let by = if input.flag() { Holder::Producer } else { Holder::IoThread };
                 let release = self.queue.release(by, std::mem::take(&mut self.half.credit));
+                self.told(release.unblocked);
                 // An I/O thread keeps the token to watch a stream.
                 self.token = self.queue.writer() == Writer::Busy;
                 assert!(self.token || !release.more);
                 if self.token && !release.more {
-                    self.queue.start_watch(0);
+                    let unblocked = self.queue.start_watch(0);
+                    self.told(unblocked);
                     self.token = false;
                 }
             }
             5 => {
-                self.queue.block(std::mem::take(&mut self.half.credit));
+                let unblocked = self.queue.block(std::mem::take(&mut self.half.credit));
+                self.told(unblocked);
                 self.token = false;
             }
             6 => {
-                self.queue.pause(std::mem::take(&mut self.half.credit));
+                let unblocked = self.queue.pause(std::mem::take(&mut self.half.credit));
+                self.told(unblocked);
                 self.token = false;
             }
             7 => self.lose_connection(),
+            8 => self.ask_depth(),
+            9 => self.hurry(),
             // While somebody writes, messages gather.
             _ => self.push_one(input),
         }
@@ -324,7 +362,8 @@ impl Driver {
         while let Some(entry) = half.unfinished.pop_back() {
             half.batch.push_front(entry);
         }
-        self.queue.detach(half.credit, &mut half.batch);
+        let unblocked = self.queue.detach(half.credit, &mut half.batch);
+        self.told(unblocked);
         self.token = false;
         self.half.wire = half.wire;
         self.deliver();
