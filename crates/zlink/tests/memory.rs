@@ -20,6 +20,7 @@ over_tcp_and_ipc! {
 alone_over_tcp_and_ipc! {
     parts_without_end_take_what_they_are,
     half_messages_go_with_their_connections,
+    messages_of_several_parts_that_are_written_at_once_take_nothing,
 }
 
 /// KiB that may come on top.
@@ -79,6 +80,23 @@ fn half_messages_go_with_their_connections(transport: Transport) {
         let after = Resources::now();
         assert!(after.memory < before.memory + SLACK, "{socket_type:?}: {before:?}, then {after:?}");
     }
+}
+
+fn messages_of_several_parts_that_are_written_at_once_take_nothing(transport: Transport) {
+    let context = Context::new();
+    let (rep, endpoint) = bound(&context, SocketType::Rep, transport);
+    let req = connected(&context, SocketType::Req, &endpoint);
+    let mut before = None;
+    for round in 0..30_000 {
+        req.send(body(round, 30)).expect("send");
+        rep.send(rep.recv().expect("recv")).expect("send");
+        assert_eq!(*req.recv().expect("recv"), body(round, 30));
+        if round == 3_000 {
+            before = Some(Resources::now());
+        }
+    }
+    let (before, after) = (before.expect("noted"), Resources::now());
+    assert!(after.memory < before.memory + SLACK, "{before:?}, then {after:?}");
 }
 
 fn lengths_of_64_bits_at_every_place_in_the_buffer_end_the_connection(transport: Transport) {

@@ -22,6 +22,10 @@ const JOINED: usize = 64 * 1024;
 /// Bytes a writer may write in one turn before it looks after something else.
 pub(super) const TURN_BYTES: usize = 1 << 20;
 
+/// Emptied buffers kept until the pipe is drained, which takes some of them back. A peer that is always answered at once
+/// may never have it drained.
+const MAX_SPENT: usize = 8;
+
 /// Command frames kept for a peer that does not read, in bytes.
 const MAX_CONTROL: usize = 16 * 1024;
 
@@ -353,7 +357,9 @@ impl WriteHalf {
         self.credit += entry.messages();
         match entry.position() {
             Position::Whole => {
-                if let Some(buf) = entry.into_buf() {
+                if self.spent.len() < MAX_SPENT
+                    && let Some(buf) = entry.into_buf()
+                {
                     self.spent.push(buf);
                 }
             }
