@@ -331,6 +331,18 @@ impl Socket {
         self.send_message(message.into(), true, Wait::Block)
     }
 
+    /// Sends a copy of `bytes` as a message of one part. Faster than [`send`](Self::send) for small ones, as no message is made
+    /// of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// Source: `zmq_send`(3).
+    pub fn send_slice(&self, bytes: &[u8]) -> Result<()> {
+        self.send_body(&mut Body::Slice(bytes), false, Wait::Block)
+    }
+
     fn send_message(
         &self,
         mut message: Message,
@@ -381,6 +393,18 @@ impl Socket {
     /// As [`recv`](Self::recv); [`Error::WouldBlock`] at once.
     pub fn try_recv(&self) -> Result<Message> {
         self.receive_message(Wait::Never)
+    }
+
+    /// As [`recv`](Self::recv), into `message`, which stays as it is on failure. Faster for small messages that are received
+    /// one after the other: the memory of the last is used again.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_message(&self, message: &mut Message) -> Result<()> {
+        let more = self.receive_into(&mut Sink::Message(message), Wait::Block)?;
+        message.set_more(more);
+        Ok(())
     }
 
     fn receive_message(&self, wait: Wait) -> Result<Message> {

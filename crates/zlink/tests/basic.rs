@@ -1,7 +1,7 @@
 //! Two sockets, every transport: messages arrive whole and in order.
 
 use std::time::Duration;
-use zlink::{Context, Message, SocketType};
+use zlink::{Context, Error, Message, SocketType};
 
 fn endpoints() -> [&'static str; 3] {
     ["tcp://127.0.0.1:*", "ipc://*", "inproc://basic"]
@@ -67,4 +67,30 @@ fn multipart_messages_arrive_whole_both_ways() {
             assert_eq!(one.recv_multipart().expect("recv"), parts);
         }
     }
+}
+
+#[test]
+fn slices_are_sent_and_received_into_the_memory_of_the_last_message() {
+    let context = Context::new();
+    let (pull, push) = pair(&context, SocketType::Pull, SocketType::Push, "inproc://slices");
+    let mut message = Message::new();
+    let mut memory = None;
+    for i in 0..10 {
+        let bytes = vec![i as u8; 1000 + i % 3];
+        push.send_slice(&bytes).expect("send");
+        pull.recv_message(&mut message).expect("recv");
+        assert_eq!(*message, bytes);
+        if i > 2 {
+            assert_eq!(memory, Some(message.as_ptr()));
+        }
+        memory = Some(message.as_ptr());
+    }
+    push.send_multipart(["a", "b"]).expect("send");
+    for more in [true, false] {
+        pull.recv_message(&mut message).expect("recv");
+        assert_eq!(message.more(), more);
+    }
+    assert_eq!(*message, *b"b");
+    pull.set_receive_timeout(Some(Duration::ZERO)).expect("option");
+    assert!(matches!(pull.recv_message(&mut message), Err(Error::WouldBlock)) && *message == *b"b");
 }
