@@ -31,6 +31,14 @@ impl Sanitizer {
         }
     }
 
+    fn flags(self) -> &'static str {
+        match self {
+            // Memory that is kept for the next message would not be found to be used too late.
+            Sanitizer::Address => "-Zsanitizer=address --cfg no_magazines",
+            Sanitizer::Thread => "-Zsanitizer=thread",
+        }
+    }
+
     /// Makes `cargo` build with the sanitizer, in a build folder of its own.
     pub(super) fn instrument(self, cargo: &mut Command) -> &mut Command {
         if self == Sanitizer::Thread {
@@ -40,7 +48,7 @@ impl Sanitizer {
         cargo
             // Sanitizers are for nightly compilers to have; this lets the stable one do as well.
             .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTFLAGS", format!("-Zsanitizer={}", self.name()))
+            .env("RUSTFLAGS", self.flags())
             .arg("--target-dir")
             .arg(target_dir().join(format!("sanitizer-{}", self.name())))
             // With a target, what runs on the way (build scripts, macros) is not instrumented.

@@ -1,11 +1,11 @@
 //! Reference-counted byte buffers: [`BufMut`] while one owner fills it, [`Buf`] once it is shared.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::alloc::{Layout, alloc, handle_alloc_error, realloc};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::spares::{self, SPARE_FROM};
+use crate::magazines;
 
 /// The head of every shared allocation: a count, and how to free the whole when it reaches zero.
 ///
@@ -83,6 +83,7 @@ struct Block {
 }
 
 const HEAD: usize = size_of::<Block>();
+const _: () = assert!(align_of::<Block>() == magazines::ALIGN);
 
 impl Block {
     fn layout(capacity: usize) -> Layout {
@@ -90,7 +91,7 @@ impl Block {
     }
 
     fn try_layout(capacity: usize) -> Option<Layout> {
-        let size = spares::rounded(HEAD.checked_add(capacity)?);
+        let size = magazines::rounded(HEAD.checked_add(capacity)?);
         Layout::from_size_align(size, align_of::<Block>()).ok()
     }
 
@@ -98,12 +99,7 @@ impl Block {
         let block = owner.cast::<Block>();
         // SAFETY: `free` runs once, for an owner that heads a `Block` made by `BufMut::with_capacity`.
         unsafe {
-            let layout = Block::layout(block.as_ref().owner.room);
-            if layout.size() < SPARE_FROM {
-                dealloc(block.as_ptr().cast(), layout);
-            } else {
-                spares::give(block.cast(), layout);
-            }
+            magazines::give(block.cast(), Block::layout(block.as_ref().owner.room).size());
         }
     }
 
@@ -137,7 +133,7 @@ impl BufMut {
 
     #[inline]
     fn allocate(capacity: usize, layout: Layout) -> Option<Self> {
-        let spare = if layout.size() < SPARE_FROM { None } else { spares::take(layout) };
+        let spare = magazines::take(layout.size());
         // SAFETY: the layout is never of size zero, since it holds the head.
         let memory = spare.or_else(|| NonNull::new(unsafe { alloc(layout) }))?;
         let block = memory.cast::<Block>();

@@ -15,10 +15,10 @@ mod biased_mutex;
 mod buf;
 mod cursor;
 mod entry;
+mod magazines;
 mod message;
 mod queue;
 mod short_mutex;
-mod spares;
 mod staging;
 mod sync;
 

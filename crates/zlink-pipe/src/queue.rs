@@ -48,6 +48,8 @@ pub struct QueueConfig {
     pub credit: Credit,
     /// Keep only the newest message.
     pub conflate: bool,
+    /// Whether the consumer is another socket of the process, which takes what is queued as it is.
+    pub local: bool,
     /// Whether the producer may drain the queue itself.
     pub direct: bool,
     /// Whether to gather messages: `None` adaptive, `Some(false)` never on purpose, `Some(true)` always.
@@ -64,6 +66,7 @@ impl Default for QueueConfig {
             hwm: 1000,
             credit: Credit::AtOnce,
             conflate: false,
+            local: false,
             direct: true,
             gather: None,
             batch_bytes: CHUNK_SIZE,
@@ -176,15 +179,16 @@ impl Queue {
         !full
     }
 
-    /// Whether so much has gathered behind the writer, or until the connection takes bytes again, that a producer that can
-    /// wait should do so for a moment, and notes then that it waits. Memory of large messages that goes round among a few
-    /// of them stays in the processor's caches; in a queue as long as the high-water mark allows each message has its own.
+    /// Whether so much has gathered behind the writer, or until there is a connection that takes bytes, that a producer that
+    /// can wait should do so for a moment, and notes then that it waits. Memory of large messages that goes round among a
+    /// few of them stays in the processor's caches; in a queue as long as the high-water mark allows each message has its
+    /// own.
     ///
     /// Asked before each message that is to be pushed by such a producer.
     pub fn is_deep(&self) -> bool {
         let mut state = self.state.lock();
-        let writing = matches!(state.writer, Writer::Busy | Writer::Blocked);
-        let deep = writing && state.bytes >= DEEP && !state.hurry.takes_one();
+        let waits = !state.config.local && state.writer != Writer::Idle;
+        let deep = waits && state.bytes >= DEEP && !state.hurry.takes_one();
         state.producer_blocked |= deep;
         deep
     }

@@ -135,6 +135,7 @@ impl Names {
                 hwm,
                 credit,
                 conflate,
+                local: true,
                 direct: false,
                 ..QueueConfig::default()
             }))

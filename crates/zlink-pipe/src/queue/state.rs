@@ -15,6 +15,10 @@ const FIRST_CHUNK: usize = 1024;
 const SPARE: usize = 2;
 /// The same of a stream within the process, whose receiver lets some gather.
 const SPARE_OF_STREAM: usize = 8;
+/// Within the process, where there is no kernel that would have to be told of each body, and the receiver need not copy
+/// it out: [`BY_REFERENCE`] there, for a message, and for bytes that have to be copied to make one.
+pub(super) const LOCAL_BY_REFERENCE: usize = 256;
+const LOCAL_SLICE_BY_REFERENCE: usize = 4096;
 /// Bytes that end a nap.
 const NAP_BYTES: usize = 4 * CHUNK_SIZE;
 
@@ -47,8 +51,7 @@ pub(super) struct State {
     pub(super) open_messages: usize,
     pub(super) next_chunk: usize,
     pub(super) spare: Vec<BufMut>,
-    /// Bytes and messages gathered: in `entries` and `open`. Without those that were queued by reference while there was
-    /// no connection.
+    /// Bytes and messages gathered: in `entries` and `open`. Within the process without what is queued by reference.
     pub(super) bytes: usize,
     pub(super) messages: usize,
     /// Messages in the queue or with the consumer, not yet credited.
@@ -208,7 +211,7 @@ impl State {
         let len = body.as_slice().len();
         self.messages += 1;
         self.in_flight += 1;
-        if len >= BY_REFERENCE || (body.is_lent() && self.keeps_lent()) {
+        if len >= self.by_reference(body) || (body.is_lent() && self.keeps_lent()) {
             self.seal();
             self.append_by_reference(Entry::body(body.take(), false, Position::Whole));
             return;
@@ -228,10 +231,20 @@ impl State {
         matches!(self.writer, Writer::Detached | Writer::Blocked)
     }
 
-    /// Queues what is not copied. It makes no batch and ends no [nap](Self::nap) where nobody writes it: it takes a
-    /// receiver in the process no longer than a small message.
+    /// From how many bytes on `body` is not copied into a chunk.
+    #[inline]
+    fn by_reference(&self, body: &Body<'_>) -> usize {
+        match body {
+            _ if !self.config.local => BY_REFERENCE,
+            Body::Message(_) => LOCAL_BY_REFERENCE,
+            Body::Slice(_) => LOCAL_SLICE_BY_REFERENCE,
+        }
+    }
+
+    /// Queues what is not copied. It makes no batch and ends no [nap](Self::nap) within the process: it takes a receiver no
+    /// longer than a small message.
     fn append_by_reference(&mut self, entry: Entry) {
-        if self.writer != Writer::Detached {
+        if !self.config.local {
             self.bytes += entry.len();
         }
         self.entries.push_back(entry);

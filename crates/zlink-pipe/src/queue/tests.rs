@@ -1,3 +1,4 @@
+use super::state::LOCAL_BY_REFERENCE;
 use super::*;
 use crate::buf::BufMut;
 use crate::entry::Chunk;
@@ -244,6 +245,21 @@ fn a_lent_body_is_passed_by_reference() {
 }
 
 #[test]
+fn a_message_within_the_process_is_not_copied_but_if_small() {
+    let queue = Queue::new(QueueConfig { local: true, ..config(0) });
+    for len in [LOCAL_BY_REFERENCE - 1, LOCAL_BY_REFERENCE, 10_000] {
+        let mut message = Message::from(vec![1; len]);
+        let address = message.as_ptr();
+        let _ = queue.push_one(&mut Body::Message(&mut message));
+        let mut cursor = Cursor::new();
+        let _ = cursor.refill(&queue);
+        let received = cursor.next_message().expect("a message");
+        assert_eq!(received.len(), len);
+        assert_eq!(received.as_ptr() == address, len >= LOCAL_BY_REFERENCE);
+    }
+}
+
+#[test]
 fn the_end_is_told_after_the_last_message() {
     let queue = Queue::new(config(0));
     let _ = queue.push_one(&mut Body::Slice(b"last"));
@@ -284,25 +300,27 @@ fn a_producer_that_can_wait_does_behind_a_writer_with_much_to_do() {
 }
 
 #[test]
-fn a_queue_that_nobody_drains_is_as_deep_as_its_mark() {
-    let queue = Queue::new(config(0));
-    for _ in 0..2 * DEEP / CHUNK_SIZE {
-        assert!(!queue.is_deep());
-        let _ = queue.push_one(&mut Body::Slice(&vec![0; CHUNK_SIZE]));
+fn a_producer_that_can_wait_does_until_there_is_a_connection_but_not_within_the_process() {
+    for local in [false, true] {
+        let queue = Queue::new(QueueConfig { local, ..config(0) });
+        for _ in 0..DEEP / CHUNK_SIZE {
+            assert!(!queue.is_deep());
+            let _ = queue.push_one(&mut Body::Slice(&vec![0; CHUNK_SIZE]));
+        }
+        assert_eq!(queue.is_deep(), !local);
     }
 }
 
 /// A queue whose producer says that it is a stream.
 fn streaming(hwm: usize) -> Queue {
-    let queue = Queue::new(config(hwm));
+    let queue = Queue::new(QueueConfig { local: true, ..config(hwm) });
     queue.set_streaming(true);
     queue
 }
 
 #[test]
 fn a_napping_consumer_is_told_when_enough_has_gathered() {
-    let copied = (4 * CHUNK_SIZE).div_ceil(1009);
-    for (hwm, size, told_at) in [(0, 10, NAP), (1000, 10, 250), (0, 1000, copied), (0, BY_REFERENCE, NAP)] {
+    for (hwm, size, told_at) in [(0, 10, NAP), (1000, 10, 250), (0, BY_REFERENCE, NAP)] {
         let queue = streaming(hwm);
         let mut cursor = Cursor::new();
         let _ = cursor.refill(&queue);

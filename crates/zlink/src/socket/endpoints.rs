@@ -527,6 +527,7 @@ impl Socket {
         let queue = QueueConfig {
             hwm: options.send_hwm as usize,
             credit: Credit::OnDemand,
+            local: false,
             conflate: self.conflates(options),
             direct: is_enabled(),
             gather: match options.write_batching {

@@ -45,7 +45,9 @@ impl Question {
             // It could not answer.
             return None;
         }
-        let queue = || Arc::new(Queue::new(QueueConfig { hwm: 0, direct: false, ..QueueConfig::default() }));
+        let queue = || {
+            Arc::new(Queue::new(QueueConfig { hwm: 0, local: true, direct: false, ..QueueConfig::default() }))
+        };
         let (out, inward) = (queue(), queue());
         let mut staging = Staging::new();
         for (n, frame) in request.iter().enumerate() {
