@@ -3,16 +3,19 @@
 use std::collections::VecDeque;
 
 use crate::buf::Buf;
-use crate::entry::{Entry, header_at};
+use crate::entry::{Chunk, Entry, header_at};
 use crate::message::Message;
 use crate::queue::{Queue, Taken};
 
 /// Walks the entries taken from a queue, frame by frame, and returns credit in batches.
 #[derive(Default)]
 pub struct Cursor {
-    batch: VecDeque<Entry>,
-    /// Bytes of the front entry already read.
+    /// The chunk that is being read: it has a frame at `at`. It stands before the batch, so that each message finds it
+    /// without a look into the ring.
+    chunk: Option<Chunk>,
+    /// Bytes of the chunk already read.
     at: usize,
+    batch: VecDeque<Entry>,
     /// Buffers that have been read to their end, to be handed back.
     spent: Vec<Buf>,
     /// Messages read since the last credit.
@@ -21,12 +24,12 @@ pub struct Cursor {
     copies: bool,
 }
 
-/// The next frame: whether another part follows, and where its body lies in the front entry.
+/// The next frame of a chunk: whether another part follows, and where its body lies.
 #[derive(Clone, Copy)]
 struct Front {
     more: bool,
     start: usize,
-    len: usize,
+    end: usize,
 }
 
 impl Cursor {
@@ -43,7 +46,7 @@ impl Cursor {
     /// Whether a frame is at hand without touching the queue.
     #[inline]
     pub fn has_frame(&self) -> bool {
-        !self.batch.is_empty()
+        self.chunk.is_some() || !self.batch.is_empty()
     }
 
     /// Takes what has gathered in `queue` if nothing is at hand.
@@ -52,7 +55,9 @@ impl Cursor {
             return Taken::default();
         }
         let credit = std::mem::take(&mut self.read);
-        queue.take(&mut self.batch, &mut self.spent, credit)
+        let taken = queue.take(&mut self.batch, &mut self.spent, credit);
+        self.open_next();
+        taken
     }
 
     /// The messages read since credit was last returned; the caller returns it now.
@@ -67,31 +72,35 @@ impl Cursor {
         self.read
     }
 
+    /// Begins with the next entry if it is a chunk; a body is taken from the batch as a whole.
+    fn open_next(&mut self) {
+        self.at = 0;
+        if let Some(Entry::Chunk { .. }) = self.batch.front()
+            && let Some(Entry::Chunk { chunk, .. }) = self.batch.pop_front()
+        {
+            self.chunk = Some(chunk);
+        }
+    }
+
     // Inlined without fail, here and below: a `Front` passed through memory is stored in small pieces and loaded in
     // large ones, which stalls the load for longer than all the rest takes.
     #[inline(always)]
-    fn front(&self) -> Option<Front> {
-        match self.batch.front()? {
-            Entry::Chunk { chunk, .. } => {
-                let (more, header, len) = header_at(&chunk.as_slice()[self.at..]);
-                Some(Front { more, start: self.at + header, len })
-            }
-            Entry::Body { header, body, .. } => {
-                let (more, _, _) = header_at(header);
-                Some(Front { more, start: 0, len: body.len() })
-            }
-        }
+    fn front(chunk: &Chunk, at: usize) -> Front {
+        let (more, header, len) = header_at(&chunk.as_slice()[at..]);
+        Front { more, start: at + header, end: at + header + len }
     }
 
     /// The next frame's body and whether another part follows.
     #[inline]
     pub fn peek(&self) -> Option<(&[u8], bool)> {
-        let front = self.front()?;
-        let bytes = match self.batch.front()? {
-            Entry::Chunk { chunk, .. } => &chunk.as_slice()[front.start..front.start + front.len],
-            Entry::Body { body, .. } => body.as_slice(),
-        };
-        Some((bytes, front.more))
+        if let Some(chunk) = &self.chunk {
+            let front = Cursor::front(chunk, self.at);
+            return Some((&chunk.as_slice()[front.start..front.end], front.more));
+        }
+        match self.batch.front()? {
+            Entry::Body { header, body, .. } => Some((body.as_slice(), header_at(header).0)),
+            Entry::Chunk { .. } => None,
+        }
     }
 
     /// Takes the next frame as a message.
@@ -100,51 +109,54 @@ impl Cursor {
         self.next_into(&mut message).then_some(message)
     }
 
-    /// Takes the next frame into `message`, whose properties are left alone. Returns whether there was one.
+    /// Takes the next frame into `message`, whose properties are left alone if it is copied. Returns whether there was one.
     #[inline(always)]
     pub fn next_into(&mut self, message: &mut Message) -> bool {
-        let Some(front) = self.front() else { return false };
-        match self.batch.front_mut() {
-            Some(Entry::Chunk { chunk, .. }) => {
-                let (buf, base, _) = chunk.parts();
-                let (start, end) = (base + front.start, base + front.start + front.len);
-                if self.copies {
-                    message.assign_copy(&buf.as_slice()[start..end]);
-                } else {
-                    message.assign_part(buf, start, end);
-                }
-            }
-            Some(Entry::Body { body, .. }) => *message = std::mem::take(body),
-            None => return false,
+        let Some(chunk) = &self.chunk else { return self.next_body(message) };
+        let front = Cursor::front(chunk, self.at);
+        if self.copies {
+            message.assign_copy(&chunk.as_slice()[front.start..front.end]);
+        } else {
+            let (buf, base, _) = chunk.parts();
+            message.assign_part(buf, base + front.start, base + front.end);
         }
         message.set_more(front.more);
         self.advance(front);
         true
     }
 
+    /// Takes the next frame, a body by reference.
+    fn next_body(&mut self, message: &mut Message) -> bool {
+        let Some(Entry::Body { header, body, .. }) = self.batch.pop_front() else { return false };
+        let (more, _, _) = header_at(&header);
+        *message = body;
+        message.set_more(more);
+        self.read += usize::from(!more);
+        self.open_next();
+        true
+    }
+
     /// Drops the next frame.
     #[inline]
     pub fn skip(&mut self) {
-        if let Some(front) = self.front() {
-            self.advance(front);
+        match &self.chunk {
+            Some(chunk) => self.advance(Cursor::front(chunk, self.at)),
+            None => drop(self.next_body(&mut Message::new())),
         }
     }
 
     #[inline(always)]
     fn advance(&mut self, front: Front) {
         self.read += usize::from(!front.more);
-        let end = match self.batch.front() {
-            Some(Entry::Chunk { chunk, .. }) => {
-                self.at = front.start + front.len;
-                self.at == chunk.as_slice().len()
-            }
-            _ => true,
-        };
-        if end {
-            self.at = 0;
-            if let Some(Entry::Chunk { chunk, .. }) = self.batch.pop_front() {
-                self.spent.push(chunk.into_buf());
-            }
+        self.at = front.end;
+        if self.chunk.as_ref().is_none_or(|chunk| front.end == chunk.as_slice().len()) {
+            self.close_chunk();
         }
+    }
+
+    #[cold]
+    fn close_chunk(&mut self) {
+        self.spent.extend(self.chunk.take().map(Chunk::into_buf));
+        self.open_next();
     }
 }
