@@ -64,6 +64,12 @@ impl Staging {
         self.parts
     }
 
+    /// Whether nothing gathered so far is queued by reference.
+    #[inline]
+    pub fn is_small(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Adds a part. The message is complete with the first part added without `more`.
     pub fn add(&mut self, body: &mut Body<'_>, more: bool) {
         self.parts += 1;

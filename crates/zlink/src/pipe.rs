@@ -111,6 +111,8 @@ pub(crate) struct PipeEnd {
     writes: WriteRhythm,
     wakes: WakeRhythm,
     burst: Option<Burst>,
+    /// The message under way is large, and its sender may wait a moment for the connection.
+    patient: bool,
     /// The peer is gone: what it sent can be read, nothing can be sent.
     gone: bool,
     /// The pipe has had a connection.
@@ -137,6 +139,7 @@ impl PipeEnd {
             writes: WriteRhythm::default(),
             wakes: WakeRhythm::default(),
             burst: None,
+            patient: false,
             gone: false,
             was_connected,
         };
@@ -200,7 +203,7 @@ impl PipeEnd {
                 Pushed::Bypass => {
                     let start = Instant::now();
                     match self.connection_for_bypass(start, receives) {
-                        Some(connection) => connection.write_bypass(body),
+                        Some(connection) => connection.write_bypass(body, self.patient),
                         None => self.queue_bypassed(std::iter::once(Entry::message(body))),
                     }
                     self.writes.note_write(start);
@@ -208,7 +211,7 @@ impl PipeEnd {
                 }
                 Pushed::Write => {
                     self.note_burst(receives);
-                    self.write_gathered();
+                    self.write_gathered(self.patient);
                     return Ok(());
                 }
                 Pushed::Wake => {
@@ -217,7 +220,7 @@ impl PipeEnd {
                 }
                 Pushed::FlushFirst => {
                     self.note_burst(receives);
-                    self.write_gathered();
+                    self.write_gathered(self.patient);
                 }
                 Pushed::Full => return Err(Full),
             }
@@ -232,7 +235,7 @@ impl PipeEnd {
         loop {
             match self.out.check_room() {
                 None => return Ok(()),
-                Some(Pushed::FlushFirst) => self.write_gathered(),
+                Some(Pushed::FlushFirst) => self.write_gathered(false),
                 Some(_) => return Err(Full),
             }
         }
@@ -241,6 +244,10 @@ impl PipeEnd {
     /// Adds a part to the message under way; the caller checks for room before the first. The last part, the
     /// one without `more`, sends it.
     pub(crate) fn send_part(&mut self, body: &mut Body<'_>, more: bool, receives: u64) {
+        // A message of one part needs no gathering.
+        if !more && self.staging.parts() == 0 && self.send(body, receives).is_ok() {
+            return;
+        }
         self.staging.add(body, more);
         if more {
             return;
@@ -256,7 +263,7 @@ impl PipeEnd {
                 let mut staging = std::mem::take(&mut self.staging);
                 let start = Instant::now();
                 match self.connection_for_bypass(start, receives) {
-                    Some(connection) => connection.write_bypass_staged(&mut staging),
+                    Some(connection) => connection.write_bypass_staged(&mut staging, self.patient),
                     None => self.queue_bypassed(staging.take_entries()),
                 }
                 staging.clear();
@@ -265,7 +272,7 @@ impl PipeEnd {
             }
             Pushed::Write => {
                 self.note_burst(receives);
-                self.write_gathered();
+                self.write_gathered(self.patient);
             }
             Pushed::Wake => self.wake_consumer_of_messages(receives),
         }
@@ -314,9 +321,9 @@ impl PipeEnd {
         }
     }
 
-    fn write_gathered(&self) {
+    fn write_gathered(&self, patient: bool) {
         if let Some(connection) = self.connection() {
-            connection.write_gathered();
+            connection.write_gathered(patient);
         }
     }
 
@@ -345,7 +352,7 @@ impl PipeEnd {
     /// Writes what has gathered, before the thread waits for an answer to it.
     fn flush(&self) {
         if matches!(self.link, Link::Session(_)) && self.out.acquire_to_flush() {
-            self.write_gathered();
+            self.write_gathered(false);
         }
     }
 
@@ -533,6 +540,8 @@ const MANY: usize = 64;
 #[derive(Default)]
 pub(crate) struct Pipes {
     slots: Vec<Option<PipeEnd>>,
+    /// Pipes in `slots`.
+    count: usize,
     /// Receives so far: a send after a receive is no stream.
     pub(crate) receives: u64,
     /// The send under way may wait for a moment.
@@ -561,12 +570,14 @@ impl Pipes {
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, || None);
         }
-        self.slots[index] = Some(pipe);
+        self.count += usize::from(self.slots[index].replace(pipe).is_none());
         index
     }
 
     pub(crate) fn remove(&mut self, index: usize) -> Option<PipeEnd> {
-        self.slots.get_mut(index)?.take()
+        let pipe = self.slots.get_mut(index)?.take()?;
+        self.count -= 1;
+        Some(pipe)
     }
 
     #[inline]
@@ -596,23 +607,30 @@ impl Pipes {
     #[inline]
     pub(crate) fn send(&mut self, index: usize, body: &mut Body<'_>) -> Result<(), Full> {
         let receives = self.receives;
-        if body.as_slice().len() >= BY_REFERENCE && self.is_deep(index) {
+        let patient = body.as_slice().len() >= BY_REFERENCE && self.is_patient();
+        if patient && self.is_deep(index) {
             return Err(Full);
         }
         self.note_sent_to(index);
-        let sent = self.get(index).ok_or(Full)?.send(body, receives);
+        let pipe = self.get(index).ok_or(Full)?;
+        pipe.patient = patient;
+        let sent = pipe.send(body, receives);
         if sent.is_err() {
             self.note_refusal(index);
         }
         sent
     }
 
-    /// Whether the sender waits, although there is room, for the only connection to take what has gathered: see
-    /// [`Queue::is_deep`]. With several peers it would wait for one of them while the others are idle.
+    /// Whether the sender may wait for the connection although there is room. With several peers it would wait for one of
+    /// them while the others are idle.
+    #[inline]
+    fn is_patient(&self) -> bool {
+        self.patient && self.count == 1
+    }
+
+    /// Whether the sender waits for the connection to take what has gathered: see [`Queue::is_deep`].
     fn is_deep(&mut self, index: usize) -> bool {
-        let deep = self.patient
-            && self.indexes().nth(1).is_none()
-            && self.get(index).is_some_and(|pipe| pipe.out.is_deep());
+        let deep = self.is_patient() && self.get(index).is_some_and(|pipe| pipe.out.is_deep());
         if deep {
             self.deep = Some(index);
         }
@@ -636,6 +654,7 @@ impl Pipes {
         let receives = self.receives;
         self.note_sent_to(index);
         let pipe = self.get(index).ok_or(Full)?;
+        pipe.patient = false;
         let sent = pipe.send(body, receives);
         // It may also have come since, and with it the news that there is room.
         if sent.is_err() && pipe.has_room() {
@@ -697,9 +716,10 @@ impl Pipes {
 
     /// Adds a part to the message under way to `index`; see [`PipeEnd::send_part`].
     pub(crate) fn send_part(&mut self, index: usize, body: &mut Body<'_>, more: bool) {
-        let receives = self.receives;
+        let (receives, patient) = (self.receives, self.is_patient());
         self.note_sent_to(index);
         if let Some(pipe) = self.get(index) {
+            pipe.patient = patient && (body.as_slice().len() >= BY_REFERENCE || !pipe.staging.is_small());
             pipe.send_part(body, more, receives);
         }
     }

@@ -1,7 +1,10 @@
 //! The batching options, by what the counters say of them.
 
+mod common;
+
 use std::time::Duration;
 
+use common::direct_io;
 use zlink::{Context, Error, Socket, SocketType};
 
 fn connected(context: &Context, configure: impl Fn(&Socket)) -> (Socket, Socket) {
@@ -15,10 +18,6 @@ fn connected(context: &Context, configure: impl Fn(&Socket)) -> (Socket, Socket)
     push.send("first").expect("send");
     pull.recv().expect("recv");
     (pull, push)
-}
-
-fn direct_io() -> bool {
-    cfg!(feature = "direct-io") && std::env::var_os("ZLINK_DIRECT_IO").is_none_or(|value| value != "0")
 }
 
 fn exchange(pull: &Socket, push: &Socket, messages: u32) {

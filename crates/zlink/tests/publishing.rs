@@ -2,16 +2,12 @@
 
 mod common;
 
-use common::{RawPeer, Transport, bound, frame};
+use common::{RawPeer, Transport, bound, direct_io, frame};
 use zlink::{Context, Socket, SocketType};
 
 over_tcp_and_ipc! {
     a_publisher_that_sends_reads_subscriptions_itself,
     a_publisher_that_has_received_reads_subscriptions_itself,
-}
-
-fn direct_io() -> bool {
-    cfg!(feature = "direct-io") && std::env::var_os("ZLINK_DIRECT_IO").is_none_or(|value| value != "0")
 }
 
 fn subscribe(peer: &mut RawPeer, topic: &str) {

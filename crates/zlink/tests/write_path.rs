@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    RawListener, RawPeer, Transport, body, bound, connected, frame, number, parts, socket, wait_until,
-    wait_until_asleep,
+    RawListener, RawPeer, Transport, body, bound, connected, direct_io, frame, number, parts, socket,
+    wait_until, wait_until_asleep,
 };
 use zlink::{Context, Error, Socket, SocketType};
 
@@ -20,6 +20,7 @@ over_tcp_and_ipc! {
     a_full_send_buffer_refuses_and_later_everything_arrives_in_order,
     a_full_send_buffer_blocks_the_sender_until_the_peer_reads,
     a_sender_of_large_messages_waits_a_moment_and_goes_on,
+    a_sender_of_a_large_message_leaves_it_to_the_io_thread_if_the_peer_does_not_read,
     a_sender_that_must_not_wait_does_not_wait_a_moment,
     a_sender_with_another_peer_does_not_wait_a_moment,
     no_more_than_the_mark_waits_behind_a_full_send_buffer,
@@ -134,6 +135,24 @@ fn a_sender_of_large_messages_waits_a_moment_and_goes_on(transport: Transport) {
             assert_eq!(peer.read_message(), expected[..1 + i as usize % 2]);
         }
     }
+}
+
+fn a_sender_of_a_large_message_leaves_it_to_the_io_thread_if_the_peer_does_not_read(transport: Transport) {
+    let context = Context::new();
+    let (push, mut peer) = tiny(&context, SocketType::Push, SocketType::Pull, transport);
+    wait_until("nobody else writes", || {
+        push.send(body(1, 10)).expect("send");
+        peer.read_message() == [body(1, 10)] && (push.stats().immediate_writes > 0 || !direct_io())
+    });
+    let before = push.stats();
+    push.send(body(0, LARGE)).expect("send");
+    let stats = push.stats();
+    let by_sender =
+        (stats.immediate_writes - before.immediate_writes, stats.paced_sends - before.paced_sends);
+    assert_eq!(by_sender, if direct_io() { (1, 1) } else { (0, 0) });
+    wait_until("the rest is left to the I/O thread", || push.stats().would_block > 0);
+    assert_eq!(peer.read_message(), [body(0, LARGE)]);
+    assert!(push.stats().io_thread_writes > 0);
 }
 
 fn a_sender_that_must_not_wait_does_not_wait_a_moment(transport: Transport) {

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
@@ -24,7 +25,7 @@ use super::reader::{DecodeError, Notice, ReadError, ReadHalf};
 use super::stats::Counters;
 use super::writer::{Progress, TURN_BYTES, WriteHalf};
 use crate::inbox::{Inbox, News, PipeId};
-use crate::reactor::Interest;
+use crate::reactor::{Interest, is_writable_within};
 use crate::sync::lock;
 use crate::transport::Stream;
 
@@ -32,6 +33,11 @@ use crate::transport::Stream;
 const READS_PER_TURN: usize = 8;
 /// A stream that gathers this much while a write is under way is better written by its producer.
 const HOT_BYTES: usize = 16 * 1024;
+
+/// How long a sender that may wait does so until the kernel takes more, before it leaves the rest to its I/O thread.
+const PAUSE: Duration = Duration::from_micros(300);
+/// How long it goes on in that way, message by message.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Why a connection ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,7 +199,7 @@ impl Connection {
     // --- writing: the caller holds the writer token ---
 
     /// Writes a message that its pipe let bypass the queue.
-    pub(crate) fn write_bypass(&self, body: &mut Body<'_>) {
+    pub(crate) fn write_bypass(&self, body: &mut Body<'_>, patient: bool) {
         let mut write = lock(&self.write);
         if !self.out.confirm() {
             self.put_back(std::iter::once(Entry::message(body)));
@@ -201,11 +207,11 @@ impl Connection {
         }
         let progress = write.write_one(&self.stream, body);
         self.counters.immediate();
-        self.end_producer_turn(write, progress);
+        self.end_producer_turn(write, progress, patient);
     }
 
     /// Writes a multipart message that its pipe let bypass the queue.
-    pub(crate) fn write_bypass_staged(&self, staging: &mut Staging) {
+    pub(crate) fn write_bypass_staged(&self, staging: &mut Staging, patient: bool) {
         let mut write = lock(&self.write);
         if !self.out.confirm() {
             self.put_back(staging.take_entries());
@@ -213,11 +219,11 @@ impl Connection {
         }
         let progress = write.write_pieces(&self.stream, staging.take_entries());
         self.counters.immediate();
-        self.end_producer_turn(write, progress);
+        self.end_producer_turn(write, progress, patient);
     }
 
     /// Writes what has gathered in the pipe.
-    pub(crate) fn write_gathered(&self) {
+    pub(crate) fn write_gathered(&self, patient: bool) {
         let mut write = lock(&self.write);
         if !self.out.confirm() {
             return;
@@ -227,7 +233,7 @@ impl Connection {
             self.counters.gathered();
         }
         let progress = write.write(&self.stream, &mut TURN_BYTES.clone());
-        self.end_producer_turn(write, progress);
+        self.end_producer_turn(write, progress, patient);
     }
 
     /// Queues a message that was to bypass the queue, but the connection went down before it was written.
@@ -237,8 +243,48 @@ impl Connection {
         }
     }
 
-    fn end_producer_turn(&self, mut write: MutexGuard<'_, WriteHalf>, mut progress: Progress) {
+    /// Goes on with what the kernel did not take, for a sender that may wait: a thread of its own would have to be woken
+    /// for it, and again each time that the kernel takes a part. `None`: the connection was taken down meanwhile.
+    fn persist<'a>(
+        &'a self,
+        mut write: MutexGuard<'a, WriteHalf>,
+        mut progress: Progress,
+    ) -> Option<(MutexGuard<'a, WriteHalf>, Progress)> {
+        if !matches!(progress, Progress::WouldBlock | Progress::Budget) {
+            return Some((write, progress));
+        }
+        self.counters.pace();
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(progress, Progress::WouldBlock | Progress::Budget) {
+            let left = deadline.saturating_duration_since(Instant::now()).min(PAUSE);
+            // Nobody else writes, as the token is this thread's, but its I/O thread may take the connection down.
+            drop(write);
+            let writable = !left.is_zero() && is_writable_within(self.fd(), left);
+            write = lock(&self.write);
+            if write.is_dead() {
+                return None;
+            }
+            if !writable {
+                break;
+            }
+            progress = write.write(&self.stream, &mut TURN_BYTES.clone());
+        }
+        Some((write, progress))
+    }
+
+    fn end_producer_turn<'a>(
+        &'a self,
+        mut write: MutexGuard<'a, WriteHalf>,
+        mut progress: Progress,
+        patient: bool,
+    ) {
         loop {
+            if patient {
+                match self.persist(write, progress) {
+                    Some(persisted) => (write, progress) = persisted,
+                    None => return,
+                }
+            }
             let credit = write.take_credit();
             let unblocked = match progress {
                 Progress::Done => {

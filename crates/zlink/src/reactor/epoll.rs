@@ -163,6 +163,11 @@ pub(crate) fn find_readable<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>) -> Ve
     }
 }
 
+/// Waits until `fd` takes bytes, or has failed. Returns false after `patience`, or on a signal.
+pub(crate) fn is_writable_within(fd: BorrowedFd<'_>, patience: Duration) -> bool {
+    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], Some(&timespec(patience))) == Ok(1)
+}
+
 fn wants_precision(timeout: Duration) -> bool {
     timeout < PRECISE_BELOW && !timeout.subsec_nanos().is_multiple_of(1_000_000)
 }

@@ -16,7 +16,7 @@ mod timers;
 mod waker;
 mod wakeup;
 
-pub(crate) use epoll::{Epoll, Events, Interest, find_readable};
+pub(crate) use epoll::{Epoll, Events, Interest, find_readable, is_writable_within};
 pub(crate) use scheduling::Scheduling;
 pub(crate) use signals::block_signals;
 pub(crate) use timers::{TimerId, Timers};

@@ -20,6 +20,11 @@ use zlink::{Context, EventKind, Message, Monitor, MonitorEvent, Socket, SocketTy
 /// Ends what would hang. No test depends on how long anything takes.
 pub const GUARD: Duration = Duration::from_secs(60);
 
+/// Whether threads of the program read and write themselves.
+pub fn direct_io() -> bool {
+    cfg!(feature = "direct-io") && std::env::var_os("ZLINK_DIRECT_IO").is_none_or(|value| value != "0")
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
     Tcp,
