@@ -18,7 +18,7 @@ mod wakeup;
 
 pub(crate) use epoll::{Epoll, Events, Interest, find_readable, is_writable_within};
 pub(crate) use scheduling::Scheduling;
-pub(crate) use signals::block_signals;
+pub(crate) use signals::{block_signals, may_have_run_a_handler};
 pub(crate) use timers::{TimerId, Timers};
 pub(crate) use waker::Waker;
 pub(crate) use wakeup::{Ended, Wakeup};

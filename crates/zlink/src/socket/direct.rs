@@ -10,7 +10,7 @@ use super::look::Looks;
 use super::{Core, Socket};
 use crate::engine::{Connection, LeaseHolder, ReadTurn};
 use crate::inbox::Inbox;
-use crate::reactor::{Ended, Epoll, Events, Interest};
+use crate::reactor::{Ended, Epoll, Events, Interest, may_have_run_a_handler};
 
 /// A socket with more connections than this leaves the reading to its I/O threads: taking as many leases, and
 /// taking them back, would cost more than the wake-ups saved.
@@ -118,7 +118,7 @@ impl Socket {
         drop(core);
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // The set and the buffer are valid: an error is a signal.
-        let interrupted = holder.epoll.wait(&mut events, timeout).is_err();
+        let interrupted = holder.epoll.wait(&mut events, timeout).is_err() && may_have_run_a_handler();
         let mut core = self.lock();
         core.take_events(&holder, &events, &self.inbox);
         let ended = if interrupted {
