@@ -7,6 +7,7 @@ mod install;
 mod process;
 mod programs;
 mod sanitizer;
+mod soak;
 mod workspace;
 
 use std::process::ExitCode;
@@ -26,6 +27,9 @@ enum Command {
     Conformance(conformance::Options),
     Install(install::Options),
     Programs(programs::Options),
+    Soak(soak::Options),
+    #[command(hide = true)]
+    SoakActor(soak::actor::Options),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
         Command::Conformance(options) => conformance::run(&options),
         Command::Install(options) => install::run(&options).map(|()| true),
         Command::Programs(options) => programs::run(&options),
+        Command::Soak(options) => soak::run(&options),
+        Command::SoakActor(options) => soak::actor::run(&options),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
