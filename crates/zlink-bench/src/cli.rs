@@ -39,8 +39,9 @@ pub(crate) enum Command {
     Full(Options),
     /// Every pattern on every transport in every size with 1, 2, 4 and 8 pairs of sockets.
     ///
-    /// The whole takes hours: --list says how many. Select a part of it, run it in pieces with --part,
-    /// or shorten it with --duration and --runs.
+    /// Cells that are behind libzmq after the first runs are run more often, since short runs of so many cells
+    /// find some behind by chance. The whole takes hours: --list says how many. Select a part of it, or run it
+    /// in pieces with --part.
     Matrix(Options),
     /// Finds for each size the batching options that measure best, and whether batching pays.
     ///
@@ -260,7 +261,10 @@ pub(crate) struct Common {
     /// smoke 1].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) runs: Option<u64>,
-    /// About how long libzmq takes for one run; sets the number of messages [default: 0.5; matrix 0.2].
+    /// More runs of the cells that fell short of a limit after these; all count [default: 0; gate and matrix 6].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(0..=1000))]
+    pub(crate) again: Option<u64>,
+    /// About how long libzmq takes for one run; sets the number of messages [default: 0.5; matrix 0.05].
     #[arg(long, value_name = "SECONDS", value_parser = parse_duration)]
     pub(crate) duration: Option<f64>,
     /// Send and receive high-water mark of both sides, 0 for none [default: the library's, 1000].

@@ -63,7 +63,8 @@ fn run(command: Command) -> Result<bool, String> {
         Command::Quick(options) => compare(suite(QUICK)?, &options, &Usual::new("quick", 3)),
         Command::Curve(options) => compare(suite(CURVE)?, &options, &Usual::new("curve", 5)),
         Command::Matrix(options) => {
-            let usual = Usual { seconds: 0.2, engines: &["libzmq", "zlink"], ..Usual::new("matrix", 3) };
+            let engines = &["libzmq", "zlink"];
+            let usual = Usual { seconds: 0.05, again: 6, engines, ..Usual::new("matrix", 3) };
             matrix(&options, &usual)
         }
         Command::Latency(options) => compare_kinds(&[Kind::RoundTrip], &options, "latency"),
@@ -113,7 +114,7 @@ fn gate(thresholds: &Path, engine: &str, options: &Options) -> Result<bool, Stri
     let text =
         fs::read_to_string(thresholds).map_err(|error| format!("{}: {error}", thresholds.display()))?;
     let limits = limit::parse(&text).map_err(|error| format!("{}: {error}", thresholds.display()))?;
-    let usual = Usual { engines: &["libzmq", "zlink", "zlink-rs", "raw"], ..Usual::new("gate", 5) };
+    let usual = Usual { again: 6, ..Usual::new("gate", 5) };
     let common = &options.common;
     let others = common.others.iter().map(|engine| engine.name.as_str());
     let known = match common.engines.as_slice() {

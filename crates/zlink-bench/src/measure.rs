@@ -18,13 +18,14 @@ use crate::{report, zlink_build};
 pub(crate) struct Usual {
     pub(crate) name: &'static str,
     pub(crate) runs: usize,
+    pub(crate) again: usize,
     pub(crate) seconds: f64,
     pub(crate) engines: &'static [&'static str],
 }
 
 impl Usual {
     pub(crate) const fn new(name: &'static str, runs: usize) -> Self {
-        Self { name, runs, seconds: 0.5, engines: &["libzmq", "zlink", "zlink-rs", "raw"] }
+        Self { name, runs, again: 0, seconds: 0.5, engines: &["libzmq", "zlink", "zlink-rs", "raw"] }
     }
 
     pub(crate) const fn all_engines(self) -> Self {
@@ -48,6 +49,12 @@ pub(crate) struct Conclusion {
 }
 
 impl Conclusion {
+    /// The cells of limits that were not kept.
+    fn short(self) -> Vec<Cell> {
+        let missed = self.judged.into_iter().filter(|one| !one.verdict.passes());
+        missed.map(|one| one.limit.cell).collect()
+    }
+
     /// A comparison without libzmq's figures is none; other engines may fail and are reported so.
     pub(crate) fn of_comparison(result: &SuiteResult) -> Self {
         let kept = result.failures().all(|(_, row, _)| row.engine != REFERENCE);
@@ -94,6 +101,7 @@ pub(crate) fn measure_with(
     let chosen = chosen(common, usual);
     let settings = Settings {
         runs: common.runs.map_or(usual.runs, |runs| runs as usize),
+        again: common.again.map_or(usual.again, |runs| runs as usize),
         hwm: common.hwm,
         api: common.api,
         timeout_s: common.timeout,
@@ -109,11 +117,12 @@ pub(crate) fn measure_with(
     eprintln!("{}", length(&cells, engines.len(), settings.runs));
     let out = common.out.clone().unwrap_or_else(|| zlink_build::target_dir().join("bench").join(usual.name));
     let plan = Plan { name: usual.name, engines: &engines, settings: &settings, environment, tracer };
-    let result = plan.run(cells, |so_far| {
+    let keep = |so_far: &SuiteResult| {
         if let Err(why) = report::write_json(so_far, &out) {
             eprintln!("{why}");
         }
-    });
+    };
+    let result = plan.run(cells, keep, |so_far| conclude(so_far).short());
     let conclusion = conclude(&result);
     let text = report::markdown(&result, baseline.as_ref()) + &conclusion.text;
     print(&text);

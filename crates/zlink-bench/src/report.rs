@@ -167,7 +167,7 @@ pub(crate) mod tests {
                 load: "0.1 0.2 0.3".into(),
                 variables: vec![("ZLINK_DIRECT_IO".into(), "0".into())],
             },
-            settings: Settings { runs: 3, hwm: None, api: Api::Msg, timeout_s: 30 },
+            settings: Settings { runs: 3, again: 0, hwm: None, api: Api::Msg, timeout_s: 30 },
             engines: vec![(REFERENCE.into(), "C functions, version 4.3.5".into())],
             noise: largest_noise(&cells),
             cells,

@@ -22,6 +22,9 @@ use crate::worker::{Api, Event, Job, Latency, MARK, Report, Side};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) runs: usize,
+    /// How often a cell that fell short of its limits after these is run once more.
+    #[serde(default)]
+    pub(crate) again: usize,
     pub(crate) hwm: Option<i32>,
     pub(crate) api: Api,
     /// The longest a run may take before its workers are killed, in seconds.

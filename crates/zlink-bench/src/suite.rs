@@ -146,9 +146,16 @@ pub(crate) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// Runs everything. Failures of engines become part of the result. After each round but the last, `keep` is given
-    /// what there is until then: a long suite may not come to its end.
-    pub(crate) fn run(&self, cells: Vec<Cell>, keep: impl Fn(&SuiteResult)) -> SuiteResult {
+    /// Runs everything, and then once more, as often as the settings say, the cells that `short` says fell short. Failures
+    /// of engines become part of the result. After each round but the last, `keep` is given what there is until then: a
+    /// long suite may not come to its end.
+    pub(crate) fn run(
+        &self,
+        cells: Vec<Cell>,
+        keep: impl Fn(&SuiteResult),
+        short: impl FnOnce(&SuiteResult) -> Vec<Cell>,
+    ) -> SuiteResult {
+        let allowed = TIMEOUTS_ALLOWED + cells.len() / 100;
         let mut progress = Progress::new(cells.len() * self.engines.len() * self.settings.runs);
         let mut results: Vec<CellResult> = cells
             .into_iter()
@@ -162,7 +169,21 @@ impl Plan<'_> {
             if round > 0 {
                 keep(&self.result(results.clone()));
             }
-            self.round(round, &mut results, &mut timeouts, &mut progress);
+            self.round(round, results.iter_mut(), allowed, &mut timeouts, &mut progress);
+        }
+        if self.settings.again > 0 {
+            let short = short(&self.result(results.clone()));
+            let fell_short =
+                |one: &&mut CellResult| short.iter().any(|cell| cell.is_same_scenario(&one.cell));
+            let mut chosen: Vec<_> = results.iter_mut().filter(fell_short).collect();
+            if !chosen.is_empty() {
+                eprintln!("{} cells fell short: {} more runs of each", chosen.len(), self.settings.again);
+            }
+            progress.extend(chosen.len() * self.engines.len() * self.settings.again);
+            for round in self.settings.runs..self.settings.runs + self.settings.again {
+                let results = chosen.iter_mut().map(|one| &mut **one);
+                self.round(round, results, allowed, &mut timeouts, &mut progress);
+            }
         }
         progress.bar.finish_and_clear();
         let mut result = self.result(results);
@@ -173,14 +194,14 @@ impl Plan<'_> {
     }
 
     /// Runs each cell once with each engine.
-    fn round(
+    fn round<'r>(
         &self,
         round: usize,
-        results: &mut [CellResult],
+        results: impl Iterator<Item = &'r mut CellResult>,
+        allowed: usize,
         timeouts: &mut BTreeMap<usize, usize>,
         progress: &mut Progress,
     ) {
-        let allowed = TIMEOUTS_ALLOWED + results.len() / 100;
         for result in results {
             for turn in 0..self.engines.len() {
                 // Every round starts with another engine, so that none always follows the same one.
@@ -300,6 +321,11 @@ impl Progress {
             bar.set_style(style);
         }
         Self { bar, steps, done: 0 }
+    }
+
+    fn extend(&mut self, steps: usize) {
+        self.steps += steps;
+        self.bar.set_length(self.steps as u64);
     }
 
     fn step(&mut self, cell: &Cell, engine: &Engine) {

@@ -55,6 +55,10 @@ pub(super) fn facts(result: &SuiteResult, baseline: Option<&SuiteResult>) -> Vec
         Api::Msg => "zmq_msg_send / zmq_msg_recv",
         Api::Buffer => "zmq_send / zmq_recv",
     };
+    let again = match settings.again {
+        0 => String::new(),
+        more => format!(", {more} more of cells that fell short"),
+    };
     let mut facts = vec![
         format!(
             "{}, commit {}, {}, {} ({} CPUs), load {}.",
@@ -65,7 +69,10 @@ pub(super) fn facts(result: &SuiteResult, baseline: Option<&SuiteResult>) -> Vec
             environment.cpus,
             environment.load,
         ),
-        format!("Median of {} interleaved runs; high-water mark: {hwm}; C functions: {api}.", settings.runs),
+        format!(
+            "Median of {} interleaved runs{again}; high-water mark: {hwm}; C functions: {api}.",
+            settings.runs
+        ),
         noise_sentence(result),
     ];
     if !environment.variables.is_empty() {
