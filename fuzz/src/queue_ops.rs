@@ -291,7 +291,9 @@ impl Driver {
         assert_eq!(writer, Writer::Busy);
         assert!(!self.queue.acquire() && !self.queue.acquire_idle() && !self.queue.acquire_gathered());
         match input.byte() % 10 {
-            0 | 1 => self.queue.take_for_write(&mut self.half.batch, &mut self.spent),
+            0 | 1 => {
+                self.queue.take_for_write(&mut self.half.batch, &mut self.spent);
+            }
             2 | 3 => {
                 let long = input.flag();
                 self.write(input.below(if long { 60_000 } else { 30 }));

@@ -130,7 +130,7 @@ fn step(input: &mut Input<'_>, context: &Context, sockets: &mut Vec<Socket>, end
             0 => socket.close(),
             1 => drop(sockets.swap_remove(at)),
             2 => {
-                let _ = (socket.readiness(), socket.stats());
+                let _ = (socket.readiness(), socket.stats(), socket.peer_stats());
             }
             _ => {
                 let _ = socket.fd();

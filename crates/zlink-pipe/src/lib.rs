@@ -27,7 +27,7 @@ pub use buf::{Buf, BufMut};
 pub use cursor::Cursor;
 pub use entry::{Chunk, Entry, Frames, Position};
 pub use message::{GroupError, MAX_GROUP_LEN, Message, Properties, group_name};
-pub use queue::{Credit, Holder, Pushed, Queue, QueueConfig, Release, Taken, Watch, Writer};
+pub use queue::{Credit, Holder, Limit, Pushed, Queue, QueueConfig, Release, Taken, Watch, Writer};
 pub use short_mutex::{ShortGuard, ShortMutex};
 pub use staging::{Body, Staging};
 

@@ -26,7 +26,7 @@ use crate::entry::Entry;
 use crate::short_mutex::ShortMutex;
 use crate::staging::{Body, Staging};
 use state::State;
-pub use token::{Holder, Release, Watch, Writer};
+pub use token::{Holder, Limit, Release, Watch, Writer};
 
 /// When the producer learns of the room that messages have left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

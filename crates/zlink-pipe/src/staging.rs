@@ -35,6 +35,11 @@ impl Body<'_> {
         self.as_slice().len() >= BY_REFERENCE || self.is_lent()
     }
 
+    /// Whether to queue it takes no copy: it is a message that [goes by reference](Self::goes_by_reference).
+    pub fn moves(&self) -> bool {
+        matches!(self, Body::Message(_)) && self.goes_by_reference()
+    }
+
     /// The body as a message of its own.
     pub fn take(&mut self) -> Message {
         match self {

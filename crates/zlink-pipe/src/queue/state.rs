@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::token::Writer;
-use super::{Credit, Pushed, QueueConfig};
+use super::{Credit, Limit, Pushed, QueueConfig};
 use crate::buf::{Buf, BufMut};
 use crate::entry::{Chunk, Entry, MAX_HEADER, Position, encode_header};
 use crate::staging::{Body, Staging};
@@ -125,10 +125,21 @@ impl State {
         self.messages == 0 && self.entries.is_empty()
     }
 
+    /// The limit of a batch that what has gathered has reached.
+    #[inline]
+    pub(super) fn reached(&self) -> Option<Limit> {
+        if self.bytes >= self.config.batch_bytes {
+            Some(Limit::Bytes)
+        } else if self.config.batch_messages != 0 && self.messages >= self.config.batch_messages {
+            Some(Limit::Messages)
+        } else {
+            None
+        }
+    }
+
     #[inline]
     pub(super) fn is_batch_complete(&self) -> bool {
-        self.bytes >= self.config.batch_bytes
-            || (self.config.batch_messages != 0 && self.messages >= self.config.batch_messages)
+        self.reached().is_some()
     }
 
     #[inline]

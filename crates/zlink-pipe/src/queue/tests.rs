@@ -181,6 +181,25 @@ fn an_idle_connection_is_bypassed_and_a_stream_is_gathered() {
 }
 
 #[test]
+fn who_takes_a_batch_learns_which_limit_it_has_reached() {
+    let queue = Queue::new(QueueConfig { batch_bytes: 100, batch_messages: 3, ..config(0) });
+    queue.attach();
+    let take = |sizes: &[usize]| {
+        for size in sizes {
+            let _ = queue.push_one(&mut Body::Slice(&vec![0; *size]));
+        }
+        queue.take_for_write(&mut VecDeque::new(), &mut Vec::new())
+    };
+    // With headers of two bytes.
+    assert_eq!(take(&[97]), None);
+    assert_eq!(take(&[98]), Some(Limit::Bytes));
+    assert_eq!(take(&[]), None, "what was taken counts no more");
+    assert_eq!(take(&[1, 1]), None);
+    assert_eq!(take(&[1, 1, 1]), Some(Limit::Messages));
+    assert_eq!(take(&[30, 30, 40]), Some(Limit::Bytes));
+}
+
+#[test]
 fn a_watch_leaves_a_running_stream_to_its_producer_and_takes_over_a_stalled_one() {
     let queue = Queue::new(QueueConfig { batch_bytes: 100, ..config(0) });
     queue.attach();

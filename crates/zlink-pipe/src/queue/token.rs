@@ -31,6 +31,15 @@ pub enum Holder {
     IoThread,
 }
 
+/// What ends a batch before its writer would take it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limit {
+    /// [`QueueConfig::batch_bytes`](super::QueueConfig::batch_bytes).
+    Bytes,
+    /// [`QueueConfig::batch_messages`](super::QueueConfig::batch_messages).
+    Messages,
+}
+
 /// What the holder of the writer token learns when it returns credit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[must_use]
@@ -116,9 +125,11 @@ impl Queue {
         self.state.lock().writer
     }
 
-    /// Appends everything that has gathered to `out`. The caller holds the writer token.
-    pub fn take_for_write(&self, out: &mut VecDeque<Entry>, spent: &mut Vec<Buf>) {
+    /// Appends everything that has gathered to `out`, and tells which limit that has reached. The caller holds the writer
+    /// token.
+    pub fn take_for_write(&self, out: &mut VecDeque<Entry>, spent: &mut Vec<Buf>) -> Option<Limit> {
         let mut state = self.state.lock();
+        let reached = state.reached();
         state.recycle(spent);
         state.seal();
         if out.is_empty() {
@@ -128,6 +139,7 @@ impl Queue {
         }
         state.bytes = 0;
         state.messages = 0;
+        reached
     }
 
     /// Returns credit for `credit` written messages and the writer token, unless more has gathered. An I/O
