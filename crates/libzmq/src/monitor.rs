@@ -10,6 +10,7 @@ use zlink::{EventKind, MonitorEvent, SocketType, raw};
 
 use crate::error::{Failure, Result, call};
 use crate::socket::{Socket, enter};
+use crate::stats::fields;
 use crate::utils::text;
 
 const LINGER: c_int = 17;
@@ -74,7 +75,8 @@ pub unsafe extern "C" fn zmq_socket_monitor_versioned(
     })
 }
 
-/// `zmq_socket_monitor_pipes_stats`: an event for each pipe of a socket that is monitored with version 2.
+/// `zmq_socket_monitor_pipes_stats`: an event of each kind that was asked for (libzmq's, and zlink's own with all counters)
+/// for each pipe of a socket that is monitored with version 2.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_socket_monitor_pipes_stats(socket: *mut c_void) -> c_int {
     call(-1, || {
@@ -121,7 +123,8 @@ fn send(sender: &zlink::Socket, event: &MonitorEvent, version: Version) {
             parts.extend([first, event.endpoint.clone().into_bytes()]);
         }
         Version::Two => {
-            let values = event.queued.map_or_else(|| vec![u64::from(event.value)], Vec::from);
+            let mut values = event.queued.map_or_else(|| vec![u64::from(event.value)], Vec::from);
+            values.extend(event.counters.iter().flat_map(|counters| fields(counters)));
             let numbers = [u64::from(number), values.len() as u64].into_iter().chain(values);
             parts.extend(numbers.map(|number| number.to_ne_bytes().to_vec()));
             parts.extend([event.local.clone().into_bytes(), event.remote.clone().into_bytes()]);

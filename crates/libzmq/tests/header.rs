@@ -350,7 +350,17 @@ fn the_header_compiles_without_a_warning_in_strict_modes() {
 fn the_counters_of_zlink_h_are_those_of_the_library() {
     let header = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("include/zlink.h"));
     let header = header.expect("the header is there");
-    let fields = header.lines().filter_map(|line| line.trim().strip_prefix("uint64_t ")?.split(';').next());
+    let (counters, rest) = header.split_once("} zlink_socket_stats_t;").expect("the struct ends");
+    let (peer, _) = rest.split_once("} zlink_peer_stats_t;").expect("the struct ends");
+    let fields = [
+        "char local[256];",
+        "char remote[256];",
+        "queued_out;",
+        "queued_in;",
+        "zlink_socket_stats_t counters;",
+    ];
+    assert!(fields.map(|field| peer.find(field).expect(field)).is_sorted(), "{peer}");
+    let fields = counters.lines().filter_map(|line| line.trim().strip_prefix("uint64_t ")?.split(';').next());
     let debug = format!("{:?}", zlink::SocketStats::default());
     let known = debug.split(['{', ',']).filter_map(|part| part.split_once(": ").map(|(name, _)| name.trim()));
     let known: Vec<&str> = known.collect();

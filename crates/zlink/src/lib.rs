@@ -47,7 +47,7 @@ pub use monitor::{EventKind, Monitor, MonitorEvent};
 pub use option::{NOT_BUILT_IN, OptionError, reference_markdown};
 pub use poller::{Events, PollItem, poll};
 pub use proxy::{Proxied, proxy, proxy_steerable};
-pub use socket::{Multipart, Readiness, Socket};
+pub use socket::{Multipart, PeerStats, Readiness, Socket};
 pub use transport::EndpointError;
 pub use zlink_pipe::{GroupError, MAX_GROUP_LEN, Message};
 pub use zlink_zmtp::{SocketType, z85};

@@ -7,8 +7,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError, TrySendErr
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::engine::stats::SocketStats;
 use crate::error::{Error, Result};
-use crate::socket::Socket;
+use crate::socket::{PeerState, Socket};
 use crate::transport::{WebAddress, peer_names};
 
 /// Events that wait to be read. A program that reads none must not let its peers fill the memory, and the engine
@@ -58,6 +59,9 @@ pub enum EventKind {
     /// to an address that is none (`EINVAL`), or refused by the system. Value: the error number. zlink's own; only in
     /// monitors that ask for it by name.
     DatagramDropped = 0x2_0000,
+    /// What the engine did for a peer, on request ([`Socket::report_pipes`]). Value: see [`MonitorEvent::queued`] and
+    /// [`MonitorEvent::counters`]. zlink's own; only in monitors that ask for it by name.
+    PeerStats = 0x4_0000,
 }
 
 impl EventKind {
@@ -79,21 +83,28 @@ pub struct MonitorEvent {
     pub local: String,
     /// The other end of the connection, or the endpoint to connect to; empty for what was bound.
     pub remote: String,
-    /// For [`EventKind::PipesStats`] alone: messages in the queue to the peer and in the queue from the peer.
+    /// Messages in the queue to the peer and in the queue from the peer: for [`EventKind::PipesStats`] as libzmq counts
+    /// them, with some that have left; for [`EventKind::PeerStats`] those that wait.
     pub queued: Option<[u64; 2]>,
+    /// For [`EventKind::PeerStats`]: the counters of [`Socket::peer_stats`].
+    pub counters: Option<Box<SocketStats>>,
 }
 
 impl MonitorEvent {
-    fn stopped() -> Self {
-        let nowhere = String::new;
+    fn at(kind: EventKind, ends: &Ends) -> Self {
         MonitorEvent {
-            kind: EventKind::MonitorStopped,
+            kind,
             value: 0,
-            endpoint: nowhere(),
-            local: nowhere(),
-            remote: nowhere(),
+            endpoint: ends.endpoint().to_owned(),
+            local: ends.local.clone(),
+            remote: ends.remote.clone(),
             queued: None,
+            counters: None,
         }
+    }
+
+    fn stopped() -> Self {
+        MonitorEvent::at(EventKind::MonitorStopped, &Ends::default())
     }
 }
 
@@ -145,6 +156,11 @@ impl Ends {
         }
     }
 
+    /// This end and the other end.
+    pub(crate) fn into_names(self) -> (String, String) {
+        (self.local, self.remote)
+    }
+
     /// The endpoint of the socket concerned.
     pub(crate) fn endpoint(&self) -> &str {
         if self.bound { &self.local } else { &self.remote }
@@ -178,17 +194,29 @@ impl MonitorHub {
     }
 
     pub(crate) fn emit(&self, kind: EventKind, value: u32, ends: &Ends) {
-        self.emit_queued(kind, value, ends, None);
+        self.send(kind, || MonitorEvent { value, ..MonitorEvent::at(kind, ends) });
     }
 
-    fn emit_queued(&self, kind: EventKind, value: u32, ends: &Ends, queued: Option<[u64; 2]>) {
+    /// What is told of a peer on request.
+    fn emit_peer(&self, peer: &PeerState) {
+        self.send(EventKind::PipesStats, || MonitorEvent {
+            queued: Some(peer.unacknowledged),
+            ..MonitorEvent::at(EventKind::PipesStats, &peer.ends)
+        });
+        self.send(EventKind::PeerStats, || MonitorEvent {
+            queued: Some(peer.queued),
+            counters: Some(Box::new(peer.stats)),
+            ..MonitorEvent::at(EventKind::PeerStats, &peer.ends)
+        });
+    }
+
+    fn send(&self, kind: EventKind, event: impl FnOnce() -> MonitorEvent) {
         if !self.wants(kind) {
             return;
         }
         let slot = self.sink.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(sink) = &*slot {
-            let (local, remote) = (ends.local.clone(), ends.remote.clone());
-            sink(&MonitorEvent { kind, value, endpoint: ends.endpoint().to_owned(), local, remote, queued });
+            sink(&event());
         }
     }
 }
@@ -235,8 +263,8 @@ impl Socket {
 }
 
 impl Socket {
-    /// Raises an [`EventKind::PipesStats`] for each pipe of the socket, if its monitor has that kind in its mask. Pipes
-    /// over `inproc` have no endpoints.
+    /// Raises an [`EventKind::PipesStats`] and an [`EventKind::PeerStats`] for each pipe of the socket, as its monitor has
+    /// them in its mask. Pipes over `inproc` have no endpoints.
     ///
     /// # Errors
     ///
@@ -245,18 +273,17 @@ impl Socket {
     ///
     /// Source: `zmq_socket_monitor_pipes_stats`(3).
     pub fn report_pipes(&self) -> Result<()> {
-        if !self.monitor_hub().wants(EventKind::PipesStats) {
+        let kinds = [EventKind::PipesStats, EventKind::PeerStats];
+        if !kinds.iter().any(|kind| self.monitor_hub().wants(*kind)) {
             // A socket that is closed has no monitor, but says so.
             self.readiness()?;
             return Err(Error::InvalidArgument);
         }
-        let pipes = self.pipe_states()?;
-        if pipes.is_empty() {
+        let peers = self.peers()?;
+        if peers.is_empty() {
             return Err(Error::WouldBlock);
         }
-        for (ends, queued) in pipes {
-            self.monitor_hub().emit_queued(EventKind::PipesStats, 0, &ends, Some(queued));
-        }
+        peers.iter().for_each(|peer| self.monitor_hub().emit_peer(peer));
         Ok(())
     }
 }

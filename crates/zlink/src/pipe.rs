@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zlink_pipe::{BY_REFERENCE, Body, Cursor, Entry, Message, Pushed, Queue, Staging};
 
 use crate::attach::{Attachment, Link, Marks, PeerInfo};
-use crate::engine::stats::Counters;
+use crate::engine::stats::{SocketCounters, SocketStats};
 use crate::engine::{Command, Connection, EndpointId};
 use crate::inbox::{News, PipeId};
 use crate::rhythm::{WakeRhythm, WriteRhythm};
@@ -117,6 +117,8 @@ pub(crate) struct PipeEnd {
     gone: bool,
     /// The pipe has had a connection.
     pub(crate) was_connected: bool,
+    /// Messages to the peer, or from it, that the pattern has dropped.
+    dropped: u64,
 }
 
 impl PipeEnd {
@@ -142,6 +144,7 @@ impl PipeEnd {
             patient: false,
             gone: false,
             was_connected,
+            dropped: 0,
         };
         pipe.set_credit_batch(receive_hwm);
         pipe
@@ -183,9 +186,25 @@ impl PipeEnd {
         matches!(&self.link, Link::Session(session) if session.takes_all)
     }
 
-    /// Messages in the queue to the peer, and in the queue from the peer.
-    pub(crate) fn queued(&self) -> [u64; 2] {
+    /// Messages in the queue to the peer, and in the queue from the peer, as far as the one who fills it knows.
+    pub(crate) fn unacknowledged(&self) -> [u64; 2] {
         [self.out.unacknowledged() as u64, self.inward.unacknowledged() as u64]
+    }
+
+    /// Messages that wait to be written to the peer, and those from it that wait to be received.
+    pub(crate) fn queued(&self) -> [u64; 2] {
+        let unread = self.inward.in_flight().saturating_sub(self.cursor.uncredited());
+        [self.out.in_flight() as u64, unread as u64]
+    }
+
+    /// What was counted of the peer.
+    pub(crate) fn stats(&self) -> SocketStats {
+        let mut stats = match &self.link {
+            Link::Session(session) => session.counters.read(),
+            Link::Inproc(_) => SocketStats::default(),
+        };
+        stats.dropped += self.dropped;
+        stats
     }
 
     // --- sending ---
@@ -557,11 +576,11 @@ pub(crate) struct Pipes {
     sent_to: Vec<usize>,
     /// The pipe that the last part came from.
     pub(crate) last_read: usize,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) counters: Arc<SocketCounters>,
 }
 
 impl Pipes {
-    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(counters: Arc<SocketCounters>) -> Self {
         Pipes { counters, ..Pipes::default() }
     }
 
@@ -597,6 +616,10 @@ impl Pipes {
 
     pub(crate) fn indexes(&self) -> impl Iterator<Item = usize> + '_ {
         self.slots.iter().enumerate().filter(|(_, slot)| slot.is_some()).map(|(index, _)| index)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PipeEnd> {
+        self.slots.iter().flatten()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut PipeEnd)> {
@@ -734,7 +757,7 @@ impl Pipes {
     /// Writes what has gathered, before the thread waits for what the peers answer to it.
     pub(crate) fn flush(&mut self) {
         if self.sent_to.len() == MANY {
-            self.slots.iter().flatten().for_each(PipeEnd::flush);
+            self.iter().for_each(PipeEnd::flush);
         } else {
             for &index in &self.sent_to {
                 if let Some(Some(pipe)) = self.slots.get(index) {
@@ -743,6 +766,22 @@ impl Pipes {
             }
         }
         self.sent_to.clear();
+    }
+
+    /// Counts a send that waits a moment for the peer at `index`.
+    pub(crate) fn count_paced(&mut self, index: usize) {
+        match self.get(index).map(|pipe| &pipe.link) {
+            Some(Link::Session(session)) => session.counters.pace(),
+            _ => self.counters.own.pace(),
+        }
+    }
+
+    /// Counts a message to the peer at `index`, or from it, as dropped.
+    pub(crate) fn count_dropped(&mut self, index: usize) {
+        self.counters.own.drop_message();
+        if let Some(pipe) = self.get(index) {
+            pipe.dropped += 1;
+        }
     }
 
     /// Reads a part from `index`, which has one. Returns whether another follows.

@@ -4,6 +4,7 @@ mod direct;
 mod endpoints;
 mod look;
 mod options;
+mod peers;
 #[cfg(feature = "wss")]
 mod tls;
 
@@ -16,7 +17,7 @@ use zlink_zmtp::SocketType;
 
 use crate::attach::Attachment;
 use crate::context::{Context, ContextInner, Live};
-use crate::engine::stats::{Counters, SocketStats};
+use crate::engine::stats::{SocketCounters, SocketStats};
 use crate::error::{Error, Result, SendError};
 use crate::inbox::{Inbox, News, PipeId};
 use crate::monitor::MonitorHub;
@@ -26,6 +27,8 @@ use crate::pipe::{PipeEnd, Pipes, Sink};
 use crate::reactor::Ended;
 use direct::Direct;
 use endpoints::Record;
+pub(crate) use peers::PeerState;
+pub use peers::PeerStats;
 
 /// How a send or receive waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +48,7 @@ pub struct Socket {
     core: BiasedMutex<Core>,
     inbox: Arc<Inbox>,
     socket_type: SocketType,
-    counters: Arc<Counters>,
+    counters: Arc<SocketCounters>,
     monitor: Arc<MonitorHub>,
     context: Arc<ContextInner>,
     /// Longest part that the context allows, in bytes (`ZMQ_MAX_MSGSZ`).
@@ -82,7 +85,7 @@ impl Socket {
         let inbox = Inbox::new();
         let (live, context_options) = context.inner.admit(&inbox)?;
         let options = SocketOptions::new(socket_type, &context_options)?;
-        let counters = Arc::<Counters>::default();
+        let counters = Arc::<SocketCounters>::default();
         let direct = Direct::new(pattern.sends_by_input());
         let mut core = Core {
             options,
@@ -231,9 +234,9 @@ impl Socket {
             let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
             // Once a pipe has refused it the pattern does not ask it again before there is news of it, or patience ends.
             deep = core.pipes.take_deep().or(deep);
-            let patience = deep.map(|_| {
+            let patience = deep.map(|index| {
                 *patience.get_or_insert_with(|| {
-                    core.pipes.counters.pace();
+                    core.pipes.count_paced(index);
                     Instant::now() + PATIENCE
                 })
             });

@@ -278,6 +278,27 @@ fn a_message_longer_than_allowed_is_dropped_and_told_of() {
 }
 
 #[test]
+fn what_goes_and_comes_in_datagrams_is_counted() {
+    guarded(|| {
+        let context = Context::new();
+        let (dish, endpoint) = bound_at(&context, Dish, "udp://127.0.0.1:*");
+        dish.join("TV").unwrap();
+        let radio = radio_to(&context, &endpoint);
+        for body in ["one", "three"] {
+            radio.send(of_group("TV", body)).unwrap();
+            assert_eq!(hear(&dish).1, body.as_bytes());
+        }
+        wait_until("all is counted", || radio.stats().messages_written == 2);
+        // With the group and its length.
+        let (sent, received) = (radio.stats(), dish.stats());
+        assert_eq!((sent.bytes_written, sent.io_thread_writes), (3 + 3 + 3 + 5, 2));
+        assert_eq!((received.messages_read, received.bytes_read), (2, sent.bytes_written));
+        let peers = radio.peer_stats().unwrap();
+        assert_eq!((peers.len(), &peers[0].remote, peers[0].counters), (1, &endpoint, sent));
+    });
+}
+
+#[test]
 fn an_address_that_is_none_loses_its_message_alone() {
     guarded(|| {
         let context = Context::new();

@@ -135,6 +135,7 @@ fn a_sender_of_large_messages_waits_a_moment_and_goes_on(transport: Transport) {
             assert_eq!(peer.read_message(), expected[..1 + i as usize % 2]);
         }
     }
+    assert_eq!(push.peer_stats().expect("open")[0].counters.paced_sends, push.stats().paced_sends);
 }
 
 fn a_sender_of_a_large_message_leaves_it_to_the_io_thread_if_the_peer_does_not_read(transport: Transport) {

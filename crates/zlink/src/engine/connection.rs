@@ -228,12 +228,18 @@ impl Connection {
         if !self.out.confirm() {
             return;
         }
-        write.take_from(&self.out);
-        if write.has_entries() {
-            self.counters.gathered();
-        }
+        self.take_batch(&mut write, Holder::Producer);
         let progress = write.write(&self.stream, &mut TURN_BYTES.clone());
         self.end_producer_turn(write, progress, patient);
+    }
+
+    /// Takes what has gathered in the pipe, to be written by a thread of the producer's or the I/O thread.
+    fn take_batch(&self, write: &mut WriteHalf, by: Holder) {
+        let reached = write.take_from(&self.out);
+        // A turn that finds nothing, or only commands, is no batch.
+        if write.has_entries() {
+            self.counters.batch(by, reached);
+        }
     }
 
     /// Queues a message that was to bypass the queue, but the connection went down before it was written.
@@ -285,14 +291,13 @@ impl Connection {
                     None => return,
                 }
             }
-            let credit = write.take_credit();
+            let credit = write.settle(&self.counters);
             let unblocked = match progress {
                 Progress::Done => {
                     let release = self.out.release(Holder::Producer, credit);
                     if release.more {
                         // Another thread of the socket sent meanwhile.
-                        write.take_from(&self.out);
-                        self.counters.gathered();
+                        self.take_batch(&mut write, Holder::Producer);
                         progress = write.write(&self.stream, &mut TURN_BYTES.clone());
                         continue;
                     }
@@ -343,13 +348,9 @@ impl Connection {
         }
         let mut budget = TURN_BYTES;
         loop {
-            write.take_from(&self.out);
-            // A turn that finds nothing, or only commands, is no batch.
-            if write.has_entries() {
-                self.counters.io_write();
-            }
+            self.take_batch(&mut write, Holder::IoThread);
             let progress = write.write(&self.stream, &mut budget);
-            let credit = write.take_credit();
+            let credit = write.settle(&self.counters);
             let (unblocked, turn) = match progress {
                 Progress::Done => {
                     let release = self.out.release(Holder::IoThread, credit);
@@ -426,10 +427,8 @@ impl Connection {
                 break;
             }
             let read = state.half.read(|spare| self.stream.recv(spare), &mut state.ready, &mut state.notices);
-            match by {
-                Holder::Producer => self.counters.direct_read(),
-                Holder::IoThread => self.counters.io_read(),
-            }
+            // Before the socket sees what it brought.
+            self.counters.read_by(by, read.as_ref().map_or(0, |outcome| outcome.bytes));
             any |= self.pass_on(state, by);
             let outcome = match read {
                 Ok(outcome) => outcome,
@@ -465,6 +464,7 @@ impl Connection {
         if state.ready.is_empty() {
             return false;
         }
+        self.counters.messages_came(state.ready.iter().map(Entry::messages).sum());
         if self.inward.push_entries(&mut state.ready) && by == Holder::IoThread {
             self.counters.wakeup();
             self.inbox.post(News::Readable(self.pipe));
@@ -490,6 +490,7 @@ impl Connection {
     pub(super) fn feed(&self, bytes: &[u8]) {
         let mut guard = lock(&self.read);
         let state = &mut *guard;
+        self.counters.bytes_came(bytes.len());
         let fed = state.half.feed(bytes, &mut state.ready, &mut state.notices);
         self.pass_on(state, Holder::IoThread);
         if let Err(error) = fed {
@@ -681,7 +682,7 @@ impl Connection {
     pub(super) fn take_down(&self) {
         let mut write = lock(&self.write);
         let mut rest = write.take_down();
-        let credit = write.take_credit();
+        let credit = write.settle(&self.counters);
         // Whoever holds the token has not begun, or is stuck in `fail`: he finds the half dead.
         let unblocked = self.out.detach(credit, &mut rest);
         drop(write);

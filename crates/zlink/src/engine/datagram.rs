@@ -142,7 +142,7 @@ impl DatagramSession {
 
     /// A message does not go on: the socket's monitor is told why.
     fn drop_message(&self, why: Errno) {
-        self.port.counters.drop_message();
+        self.handle.counters.drop_message();
         self.port.monitor.emit(EventKind::DatagramDropped, why.raw_os_error() as u32, &self.ends);
     }
 
@@ -192,7 +192,10 @@ impl DatagramSession {
                     return Sent::Next;
                 }
                 Err(errno) => self.drop_message(errno),
-                Ok(()) => {}
+                Ok(length) => {
+                    self.handle.counters.io_write();
+                    self.handle.counters.written(1, length, 0);
+                }
             },
         }
         self.cursor.skip();
@@ -203,16 +206,19 @@ impl DatagramSession {
         Sent::Next
     }
 
-    fn send_datagram(&self, head: &[u8], body: &[u8]) -> rustix::io::Result<()> {
+    /// Returns the datagram's length.
+    fn send_datagram(&self, head: &[u8], body: &[u8]) -> rustix::io::Result<usize> {
         match self.form {
             Form::Raw => {
                 let to = parse_peer(head).ok_or(Errno::INVAL)?;
-                self.socket.send(to, &[IoSlice::new(body)])
+                self.socket.send(to, &[IoSlice::new(body)])?;
+                Ok(body.len())
             }
             Form::Groups => {
                 let to = self.socket.target().ok_or(Errno::DESTADDRREQ)?;
                 let length = [datagram::group_length(head).ok_or(Errno::INVAL)?];
-                self.socket.send(to, &[&length, head, body].map(IoSlice::new))
+                self.socket.send(to, &[&length, head, body].map(IoSlice::new))?;
+                Ok(length.len() + head.len() + body.len())
             }
         }
     }
@@ -236,7 +242,10 @@ impl DatagramSession {
         }
         for _ in 0..room.min(TURN) {
             match self.socket.receive(&mut self.buffer) {
-                Ok((length, from)) => self.take_in(length, &from),
+                Ok((length, from)) => {
+                    self.handle.counters.bytes_came(length);
+                    self.take_in(length, &from);
+                }
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => {}
                 Err(errno) => {
@@ -246,10 +255,10 @@ impl DatagramSession {
             }
         }
         if !self.ready.is_empty() && self.side.inward.push_entries(&mut self.ready) {
-            self.port.counters.wakeup();
+            self.handle.counters.wakeup();
             self.port.inbox.post(News::Readable(self.side.id));
         }
-        self.port.counters.io_read();
+        self.handle.counters.io_read();
     }
 
     /// Makes a message of the datagram in the buffer.
@@ -264,18 +273,19 @@ impl DatagramSession {
             Form::Groups => match datagram::split(datagram) {
                 Ok(parts) => parts,
                 Err(_) => {
-                    self.port.counters.protocol_error();
+                    self.handle.counters.protocol_error();
                     return self.drop_message(Errno::PROTO);
                 }
             },
         };
         if self.port.config.max_message_size.is_some_and(|max| body.len() as u64 > max) {
-            self.port.counters.too_large();
+            self.handle.counters.too_large();
             return self.drop_message(Errno::MSGSIZE);
         }
         self.staging.add(&mut Body::Slice(head), true);
         self.staging.add(&mut Body::Slice(body), false);
         self.ready.extend(self.staging.take_entries());
+        self.handle.counters.messages_came(1);
     }
 
     // --- the end ---

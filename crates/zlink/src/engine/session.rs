@@ -27,7 +27,7 @@ use zlink_zmtp::{Handshake, Heartbeat, HeartbeatAction};
 use super::config::EngineConfig;
 use super::connection::{Connection, Failure};
 use super::io_thread::{EndpointId, IoShared, Thread, TimerKey, next_key};
-use super::stats::Counters;
+use super::stats::{Counters, SocketCounters};
 use crate::context::Live;
 use crate::inbox::{Inbox, News, PipeId};
 use crate::inproc::Names;
@@ -51,7 +51,7 @@ pub(crate) struct Port {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) config: EngineConfig,
     pub(crate) monitor: Arc<MonitorHub>,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) counters: Arc<SocketCounters>,
     /// Where a ZAP handler may be.
     pub(crate) names: Arc<Names>,
     /// Keeps the context from ending while this endpoint has work to do.
@@ -65,16 +65,25 @@ pub(crate) struct SessionHandle {
     connection: Mutex<Option<Arc<Connection>>>,
     /// Whoever listens cannot say what for: all messages go there.
     pub(crate) takes_all: bool,
+    /// Of all connections that the session has made.
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl SessionHandle {
-    pub(crate) fn new(io: Arc<IoShared>) -> Arc<Self> {
-        Arc::new(SessionHandle { key: next_key(), io, connection: Mutex::new(None), takes_all: false })
+    pub(crate) fn new(io: Arc<IoShared>, counters: &SocketCounters) -> Arc<Self> {
+        Arc::new(SessionHandle::fresh(next_key(), io, counters.for_peer()))
     }
 
     /// The handle of a session whose peers are not heard.
-    pub(crate) fn unheard(io: Arc<IoShared>) -> Arc<Self> {
-        Arc::new(SessionHandle { key: next_key(), io, connection: Mutex::new(None), takes_all: true })
+    pub(crate) fn unheard(io: Arc<IoShared>, counters: &SocketCounters) -> Arc<Self> {
+        Arc::new(SessionHandle {
+            takes_all: true,
+            ..SessionHandle::fresh(next_key(), io, counters.for_peer())
+        })
+    }
+
+    fn fresh(key: u64, io: Arc<IoShared>, counters: Arc<Counters>) -> Self {
+        SessionHandle { key, io, connection: Mutex::new(None), takes_all: false, counters }
     }
 
     /// The connection at this moment, if there is one.
@@ -292,7 +301,7 @@ impl Session {
     /// A batch has waited long enough.
     pub(super) fn batch_timeout(&mut self, thread: &mut Thread) -> bool {
         self.batch_timer = None;
-        self.port.counters.batch_timeout();
+        self.handle.counters.batch_timeout();
         self.write(false, thread)
     }
 
@@ -363,16 +372,16 @@ impl Session {
         match connection.take_failure() {
             None => return true,
             Some(Failure::Lost) => {}
-            Some(Failure::Protocol) => self.port.counters.protocol_error(),
+            Some(Failure::Protocol) => self.handle.counters.protocol_error(),
             Some(Failure::Cipher(error)) => {
                 if !error.is_ours() {
-                    self.port.counters.protocol_error();
+                    self.handle.counters.protocol_error();
                 }
                 let code = error.protocol_error_code() as u32;
                 self.port.monitor.emit(EventKind::HandshakeFailedProtocol, code, &self.ends);
             }
-            Some(Failure::TooLarge) => self.port.counters.too_large(),
-            Some(Failure::HeartbeatTimeout) => self.port.counters.heartbeat_timeout(),
+            Some(Failure::TooLarge) => self.handle.counters.too_large(),
+            Some(Failure::HeartbeatTimeout) => self.handle.counters.heartbeat_timeout(),
         }
         self.drop_connection(thread)
     }
@@ -436,7 +445,7 @@ impl Session {
         if self.connector.is_none() || self.port.config.reconnect_interval.is_none() {
             return false;
         }
-        self.port.counters.reconnect();
+        self.handle.counters.reconnect();
         match &self.pipe {
             // With ZMQ_IMMEDIATE a pipe lives no longer than its connection.
             Some(side) if self.port.config.immediate && self.ever_connected => {
@@ -444,13 +453,8 @@ impl Session {
                 let _ = side.inward.end();
                 self.port.inbox.post(News::Readable(side.id));
                 self.pipe = None;
-                let fresh = SessionHandle {
-                    key: self.handle.key,
-                    io: Arc::clone(&self.handle.io),
-                    connection: Mutex::new(None),
-                    takes_all: false,
-                };
-                self.handle = Arc::new(fresh);
+                let SessionHandle { key, io, counters, .. } = &*self.handle;
+                self.handle = Arc::new(SessionHandle::fresh(*key, Arc::clone(io), Arc::clone(counters)));
             }
             Some(side) if self.ever_connected => self.port.inbox.post(News::Disconnected(side.id)),
             _ => {}

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use rustix::io::Errno;
-use zlink_pipe::{Body, Buf, Entry, Position, Queue};
+use zlink_pipe::{Body, Buf, Entry, Limit, Position, Queue};
 use zlink_zmtp::cipher::CipherError;
 
 use super::encoder::Encoder;
 use super::framing::MAX_HEADER;
+use super::stats::Counters;
 use crate::transport::Stream;
 
 /// Buffers handed to the kernel in one call.
@@ -68,8 +69,9 @@ pub(super) struct WriteHalf {
     unsealed: Option<CipherError>,
     /// The connection is down: nothing may be written any more.
     dead: bool,
-    pub(super) writes: u64,
-    pub(super) bytes: u64,
+    /// Bytes written, and bodies copied because they were not, since it was last [told](Self::settle).
+    bytes: usize,
+    copied: usize,
 }
 
 impl WriteHalf {
@@ -86,8 +88,8 @@ impl WriteHalf {
             credit: 0,
             unsealed: None,
             dead: false,
-            writes: 0,
             bytes: 0,
+            copied: 0,
         }
     }
 
@@ -117,13 +119,16 @@ impl WriteHalf {
         !self.batch.is_empty()
     }
 
-    pub(super) fn take_credit(&mut self) -> usize {
-        std::mem::take(&mut self.credit)
+    /// Counts what was written since the last time. Returns how many messages are to be credited.
+    pub(super) fn settle(&mut self, counters: &Counters) -> usize {
+        let credit = std::mem::take(&mut self.credit);
+        counters.written(credit, std::mem::take(&mut self.bytes), std::mem::take(&mut self.copied));
+        credit
     }
 
-    /// Takes what has gathered in the pipe.
-    pub(super) fn take_from(&mut self, queue: &Queue) {
-        queue.take_for_write(&mut self.batch, &mut self.spent);
+    /// Takes what has gathered in the pipe. Returns which limit of a batch that has reached.
+    pub(super) fn take_from(&mut self, queue: &Queue) -> Option<Limit> {
+        queue.take_for_write(&mut self.batch, &mut self.spent)
     }
 
     /// Writes one message that is not in the pipe, straight from the caller's memory. What the kernel does
@@ -145,22 +150,24 @@ impl WriteHalf {
         } else {
             stream.send(&[IoSlice::new(&header[..header_len]), IoSlice::new(bytes)])
         };
-        self.writes += 1;
         match result {
             Ok(n) if n == total => {
-                self.bytes += n as u64;
+                self.bytes += n;
                 self.credit += 1;
                 Progress::Done
             }
-            Ok(n) => self.keep(Entry::message(body), n, Progress::WouldBlock),
-            Err(Errno::AGAIN) => self.keep(Entry::message(body), 0, Progress::WouldBlock),
-            Err(_) => self.keep(Entry::message(body), 0, Progress::Failed),
+            Ok(n) => self.keep(body, n, Progress::WouldBlock),
+            Err(Errno::AGAIN) => self.keep(body, 0, Progress::WouldBlock),
+            Err(_) => self.keep(body, 0, Progress::Failed),
         }
     }
 
-    fn keep(&mut self, entry: Entry, written: usize, progress: Progress) -> Progress {
-        self.bytes += written as u64;
-        self.batch.push_back(entry);
+    fn keep(&mut self, body: &mut Body<'_>, written: usize, progress: Progress) -> Progress {
+        self.bytes += written;
+        if !body.moves() {
+            self.copied += body.as_slice().len();
+        }
+        self.batch.push_back(Entry::message(body));
         if self.encoder.is_as_is() {
             self.offset = written;
         } else {
@@ -208,7 +215,6 @@ impl WriteHalf {
             } else {
                 self.write_encoded(stream)
             };
-            self.writes += 1;
             let n = match written {
                 Ok(n) => n,
                 Err(Errno::AGAIN) => {
@@ -217,7 +223,7 @@ impl WriteHalf {
                 }
                 Err(_) => return Progress::Failed,
             };
-            self.bytes += n as u64;
+            self.bytes += n;
             *budget = budget.saturating_sub(n);
             if control {
                 self.control_at += n;

@@ -28,6 +28,8 @@ pub(super) struct Distributor {
     /// Messages begun so far: marks what is selected without unmarking the rest each time.
     message: u64,
     under_way: bool,
+    /// Those that the part last sent did not reach, for want of room.
+    missed: Vec<usize>,
 }
 
 impl Distributor {
@@ -124,15 +126,16 @@ impl Distributor {
         self.slots.get(pipe).is_some_and(|slot| slot.attached && slot.selected_for == self.message)
     }
 
-    /// Sends a part to the selected pipes. Returns how many of them miss the message, as found with its
+    /// Sends a part to the selected pipes. Returns those of them that miss the message, as found with its
     /// first part.
-    pub(super) fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> usize {
+    pub(super) fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> &[usize] {
+        self.missed.clear();
         let first = !self.under_way;
         self.under_way = more;
         // One body for all: what travels by reference would otherwise be copied for each, or gone with the first.
         let by_reference = body.goes_by_reference();
         let shared = (self.selected.len() > 1 && by_reference).then(|| body.take());
-        let (mut at, mut missed) = (0, 0);
+        let mut at = 0;
         while let Some(&pipe) = self.selected.get(at) {
             let sent = match &shared {
                 None => self.send_to(pipe, pipes, body, first, more),
@@ -147,10 +150,10 @@ impl Distributor {
                 let slot = &mut self.slots[pipe];
                 (slot.room, slot.selected_for) = (false, 0);
                 self.selected.swap_remove(at);
-                missed += 1;
+                self.missed.push(pipe);
             }
         }
-        missed
+        &self.missed
     }
 
     #[inline]

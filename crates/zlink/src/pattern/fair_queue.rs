@@ -107,7 +107,7 @@ pub(super) fn drop_multipart(pipes: &mut Pipes, pipe: usize) -> bool {
     let several = pipes.get(pipe).and_then(|end| end.peek()).is_some_and(|(_, more)| more);
     if several {
         drop_rest(pipes, pipe);
-        pipes.counters.drop_message();
+        pipes.count_dropped(pipe);
     }
     several
 }

@@ -205,8 +205,8 @@ impl Pattern for Publisher {
                 self.last_peer = None;
             }
         }
-        for _ in 0..self.distributor.send(pipes, body, more) {
-            pipes.counters.drop_message();
+        for &pipe in self.distributor.send(pipes, body, more) {
+            pipes.count_dropped(pipe);
         }
         Ok(())
     }

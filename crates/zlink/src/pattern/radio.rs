@@ -101,11 +101,10 @@ impl Pattern for Radio {
         if self.no_drop && !self.distributor.all_have_room(pipes) {
             return Err(Refusal::Blocked);
         }
-        let missed = self.distributor.send(pipes, &mut Body::Slice(group), true);
-        self.distributor.send(pipes, body, false);
-        for _ in 0..missed {
-            pipes.counters.drop_message();
+        for &pipe in self.distributor.send(pipes, &mut Body::Slice(group), true) {
+            pipes.count_dropped(pipe);
         }
+        self.distributor.send(pipes, body, false);
         Ok(())
     }
 

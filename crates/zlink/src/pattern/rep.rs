@@ -61,7 +61,7 @@ impl Rep {
         }
         // The peer sends requests but does not take replies: a wait for it would keep the others waiting.
         pipes.get(pipe)?.rollback();
-        pipes.counters.drop_message();
+        pipes.count_dropped(pipe);
         None
     }
 }

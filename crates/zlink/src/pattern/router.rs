@@ -156,7 +156,10 @@ impl Router {
         if self.mandatory {
             return Err(Error::HostUnreachable.into());
         }
-        pipes.counters.drop_message();
+        match route {
+            Some(pipe) => pipes.count_dropped(pipe),
+            None => pipes.counters.own.drop_message(),
+        }
         Ok(Sending::Dropping)
     }
 
@@ -200,7 +203,7 @@ impl Pattern for Router {
             self.close_read = false;
         }
         if self.sending == Sending::Opened(pipe) || self.sending == Sending::Begun(pipe) {
-            pipes.counters.drop_message();
+            pipes.count_dropped(pipe);
             self.sending = Sending::Dropping;
         }
         let Some(name) = self.names.get_mut(pipe).and_then(Option::take) else { return };
@@ -254,7 +257,7 @@ impl Pattern for Router {
             Sending::Opened(pipe) if !more => {
                 if pipes.send_or_drop(pipe, body).is_err() {
                     // There was room: the peer has gone since.
-                    pipes.counters.drop_message();
+                    pipes.count_dropped(pipe);
                 }
             }
             Sending::Opened(pipe) | Sending::Begun(pipe) => {

@@ -79,8 +79,8 @@ impl Subscriber {
             distributor.begin();
             distributor.select_all();
         }
-        for _ in 0..distributor.send(pipes, body, more) {
-            pipes.counters.drop_message();
+        for &pipe in distributor.send(pipes, body, more) {
+            pipes.count_dropped(pipe);
         }
     }
 }

@@ -24,7 +24,7 @@ use zlink_pipe::{Body, Message, Queue, QueueConfig};
 
 use super::{Pattern, Refusal};
 use crate::attach::{Attachment, InprocPeer, Link, Marks, PeerInfo};
-use crate::engine::stats::Counters;
+use crate::engine::stats::SocketCounters;
 use crate::error::Error;
 use crate::inbox::{Inbox, News, PipeId};
 use crate::option::SocketOptions;
@@ -64,13 +64,13 @@ pub(crate) struct Rig {
     pub(crate) hwm: usize,
     /// The pattern refused the pipe attached last.
     pub(crate) refused: bool,
-    counters: Arc<Counters>,
+    counters: Arc<SocketCounters>,
     inbox: Arc<Inbox>,
 }
 
 impl Rig {
     pub(crate) fn new(pattern: Box<dyn Pattern>) -> Self {
-        let counters = Arc::<Counters>::default();
+        let counters = Arc::<SocketCounters>::default();
         Rig {
             pattern,
             pipes: Pipes::new(Arc::clone(&counters)),

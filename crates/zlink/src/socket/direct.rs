@@ -139,7 +139,7 @@ impl Socket {
         let Core { pattern, pipes, .. } = &mut *core;
         if pipes.get(index).is_some_and(|pipe| pipe.end_nap()) {
             pattern.readable(pipes, index);
-            pipes.counters.nap();
+            pipes.counters.own.nap();
             // There may be more than this thread takes, and nobody told of it.
             self.inbox.nudge_sleepers();
             self.inbox.nudge_watcher();

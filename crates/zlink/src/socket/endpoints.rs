@@ -104,11 +104,6 @@ impl RecordKind {
 }
 
 impl Socket {
-    /// The two ends of each pipe, and the messages in its queues to the peer and from the peer.
-    pub(crate) fn pipe_states(&self) -> Result<Vec<(Ends, [u64; 2])>> {
-        Ok(self.enter_aside()?.pipe_states())
-    }
-
     /// Accepts connections at `endpoint`: `tcp://interface:port`, `ws://interface:port/path`, `ipc://path`,
     /// `inproc://name` or, where the kernel has them, `tipc://{service,lower,upper}`
     /// and `vsock://cid:port`; DISH and DGRAM receive datagrams at `udp://interface:port`. A port of `*` or 0 is chosen by the
@@ -242,7 +237,7 @@ impl Socket {
         let io = self.context.choose_io_thread(core.options.affinity)?;
         let mut config = self.config_for(&endpoint, &core.options, false)?;
         config.proxy = way_to(&endpoint, &core.options)?;
-        let handle = SessionHandle::new(Arc::clone(&io));
+        let handle = SessionHandle::new(Arc::clone(&io), &self.counters);
         let id = EndpointId::new();
         let side = (!config.immediate).then(|| PipeSide {
             id: self.inbox.reserve(),
@@ -290,7 +285,7 @@ impl Socket {
         let (name, longest) = (socket.name().to_owned(), socket.longest());
         let form = if self.socket_type == SocketType::Dgram { Form::Raw } else { Form::Groups };
         let bound = socket.target().is_none();
-        let handle = SessionHandle::unheard(Arc::clone(&io));
+        let handle = SessionHandle::unheard(Arc::clone(&io), &self.counters);
         // Nobody but the I/O thread sends datagrams.
         let out = QueueConfig { direct: false, gather: None, ..config.out };
         let side = PipeSide {
@@ -640,29 +635,14 @@ impl Core {
         }
     }
 
-    /// The two ends of each pipe, and the messages in its queues to the peer and from the peer.
-    fn pipe_states(&mut self) -> Vec<(Ends, [u64; 2])> {
+    /// The endpoints that were connected to, by their pipes; not those within the process.
+    pub(super) fn connects(&self) -> HashMap<PipeId, &str> {
         let connects = self.endpoints.iter().filter_map(|record| match record.kind {
             RecordKind::Connected { pipe: Some(pipe), .. }
             | RecordKind::Datagrams { pipe, bound: false, .. } => Some((pipe, record.name.as_str())),
             _ => None,
         });
-        let connects: HashMap<PipeId, &str> = connects.collect();
-        let states = self.pipes.iter_mut().map(|(_, pipe)| {
-            let connection = pipe.connection();
-            let fd = connection.as_ref().map(|connection| connection.fd());
-            let ends = match (connects.get(&pipe.id), fd) {
-                (Some(endpoint), fd) => {
-                    let mut ends = Ends::connecting(endpoint);
-                    fd.into_iter().for_each(|fd| ends.connected(fd));
-                    ends
-                }
-                (None, Some(fd)) => Ends::accepted(fd, None),
-                (None, None) => Ends::default(),
-            };
-            (ends, pipe.queued())
-        });
-        states.collect()
+        connects.collect()
     }
 
     fn close_pipe(&mut self, index: usize, linger: Option<Duration>, inbox: &Arc<crate::inbox::Inbox>) {

@@ -24,7 +24,7 @@ impl Session {
         web: Option<&Arc<WebAddress>>,
         thread: &mut Thread,
     ) {
-        let handle = SessionHandle::new(Arc::clone(&thread.shared));
+        let handle = SessionHandle::new(Arc::clone(&thread.shared), &port.counters);
         let mut session = Box::new(Session::new(handle, port, ends));
         session.accepted_at = web.cloned();
         if session.start_handshake(accepted.stream, thread) {

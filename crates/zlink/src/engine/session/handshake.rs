@@ -234,7 +234,7 @@ impl Session {
             inward: Arc::clone(&side.inward),
             inbox: Arc::clone(&self.port.inbox),
             pipe: side.id,
-            counters: Arc::clone(&self.port.counters),
+            counters: Arc::clone(&self.handle.counters),
             batches_wait: config.batch_timeout.is_some(),
         };
         let mut write = WriteHalf::new(encoder);
