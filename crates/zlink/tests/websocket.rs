@@ -4,10 +4,11 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{GUARD, body, guarded, monitor, parts, socket, wait_until};
+use common::{GUARD, Transport, body, guarded, monitor, parts, socket, wait_until};
 use zlink::{Context, Error, EventKind, Message, Socket, SocketType};
 use zlink_zmtp::zws::frame::{Kind, encode};
 
@@ -606,4 +607,39 @@ mod wss_only {
             }
         });
     }
+}
+
+/// A turn at writing may have written some messages when it finds the connection broken: they are no more under way.
+#[test]
+fn connections_that_break_cost_a_sender_no_room() {
+    guarded(|| {
+        let context = Context::new();
+        let push = socket(&context, SocketType::Push);
+        push.set_send_hwm(100).expect("option");
+        let open = |endpoint: &str| {
+            let pull = socket(&Context::new(), SocketType::Pull);
+            pull.bind(endpoint).expect("bind");
+            pull
+        };
+        let endpoint = Transport::Tcp.unbound().replace("tcp:", "ws:");
+        let mut pull = open(&endpoint);
+        push.connect(&endpoint).expect("connect");
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    push.send(body(1, 3000)).expect("send");
+                }
+            });
+            for _ in 0..150 {
+                for _ in 0..200 {
+                    pull.recv().expect("recv");
+                }
+                drop(pull);
+                pull = open(&endpoint);
+            }
+            over.store(true, Ordering::Relaxed);
+            pull.recv().expect("recv");
+        });
+    });
 }

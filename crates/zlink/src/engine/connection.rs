@@ -291,7 +291,7 @@ impl Connection {
                     None => return,
                 }
             }
-            let credit = write.settle(&self.counters);
+            let credit = write.settle_after(progress, &self.counters);
             let unblocked = match progress {
                 Progress::Done => {
                     let release = self.out.release(Holder::Producer, credit);
@@ -350,7 +350,7 @@ impl Connection {
         loop {
             self.take_batch(&mut write, Holder::IoThread);
             let progress = write.write(&self.stream, &mut budget);
-            let credit = write.settle(&self.counters);
+            let credit = write.settle_after(progress, &self.counters);
             let (unblocked, turn) = match progress {
                 Progress::Done => {
                     let release = self.out.release(Holder::IoThread, credit);

@@ -126,6 +126,12 @@ impl WriteHalf {
         credit
     }
 
+    /// As [`settle`](Self::settle), at the end of a turn. One that failed leaves it to whoever takes the connection down:
+    /// the token is not given back before, and nor is credit.
+    pub(super) fn settle_after(&mut self, progress: Progress, counters: &Counters) -> usize {
+        if progress == Progress::Failed { 0 } else { self.settle(counters) }
+    }
+
     /// Takes what has gathered in the pipe. Returns which limit of a batch that has reached.
     pub(super) fn take_from(&mut self, queue: &Queue) -> Option<Limit> {
         queue.take_for_write(&mut self.batch, &mut self.spent)
