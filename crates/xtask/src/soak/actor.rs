@@ -59,6 +59,8 @@ pub(super) fn say(line: &str) {
 
 /// Runs the lanes until the input ends.
 pub(crate) fn run(options: &Options) -> Result<bool, String> {
+    // A killed soak leaves nobody behind, not even those that it had stopped.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let scene = SCENES.iter().find(|scene| scene.name == options.scene);
     let scene = scene.ok_or_else(|| format!("no scene is called {}", options.scene))?;
     let contexts = Arc::new(Contexts::new());

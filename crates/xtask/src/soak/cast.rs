@@ -171,7 +171,8 @@ impl Actor {
 
     /// Kills it and waits for its end.
     pub(super) fn kill(&mut self) {
-        self.signal(Signal::KILL);
+        // Nothing is sent to one that was reaped.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }

@@ -17,7 +17,7 @@ use super::message::Stream;
 use super::proxy::{Address, Proxy};
 use super::random::Random;
 use super::resources::{Sample, Series};
-use super::scene::{Scene, Side, Transport};
+use super::scene::{Event, Scene, Side, Transport};
 use super::stacks;
 
 /// How long to listen before looking at the clock.
@@ -26,6 +26,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const HANG: Duration = Duration::from_secs(60);
 /// A scene is quiet when so many reports in a row of each process tell the same.
 const SAME: u32 = 3;
+/// What a closed socket gives its peers to close an `ipc` connection, and a little more.
+const GOODBYE: Duration = Duration::from_millis(1_200);
 
 /// What all scenes of a run have in common.
 #[derive(Clone)]
@@ -359,6 +361,10 @@ impl Director {
             self.violation(&missing);
         }
         self.compare_runs();
+        if self.scene.events.contains(&Event::Reopen) || self.scene.churn {
+            // Connections of closed sockets are there until their peers have closed them, or for so long.
+            self.listen(Instant::now() + GOODBYE)?;
+        }
         self.outcome.rests += 1;
         if self.run.began.elapsed() >= self.run.warm_up {
             for part in &mut self.parts {

@@ -22,6 +22,13 @@ pub(super) fn report(process: u32) -> String {
             report += &format!("    {line}\n");
         }
     }
+    // Their connections, with what lies in the kernel.
+    let sockets = Command::new("ss").args(["-Htxap"]).stderr(Stdio::null()).output();
+    let sockets =
+        sockets.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    for line in sockets.lines().filter(|line| line.contains(&format!("pid={process},"))) {
+        report += &format!("  {line}\n");
+    }
     let debugger = Command::new("gdb")
         .args(["-p", &process.to_string(), "-batch", "-nx", "-ex", "thread apply all bt 30"])
         .stdin(Stdio::null())
