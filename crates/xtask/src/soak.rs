@@ -55,6 +55,9 @@ pub(super) struct Options {
     /// Only scenes with this in their names.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// No scenes with this in their names.
+    #[arg(long, value_name = "NAME")]
+    skip: Vec<String>,
     /// Print all events.
     #[arg(long)]
     verbose: bool,
@@ -68,7 +71,8 @@ pub(super) fn run(options: &Options) -> Result<bool, String> {
     let seed = options.seed.unwrap_or_else(seed_of_now);
     let chosen =
         |scene: &&Scene| options.only.is_empty() || options.only.iter().any(|it| scene.name.contains(it));
-    let scenes: Vec<&'static Scene> = SCENES.iter().filter(chosen).collect();
+    let skipped = |scene: &&Scene| options.skip.iter().any(|it| scene.name.contains(it));
+    let scenes: Vec<&'static Scene> = SCENES.iter().filter(chosen).filter(|scene| !skipped(scene)).collect();
     if scenes.is_empty() {
         return Err("no scene has such a name".into());
     }
