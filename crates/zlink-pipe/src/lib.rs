@@ -37,5 +37,9 @@ pub use staging::{Body, Staging};
 /// that a body of its own needs.
 pub const BY_REFERENCE: usize = 16 * 1024;
 
+/// The same for a message on its way to a socket of the process: there is no kernel that would have to be told of each
+/// body, and the receiver need not copy it out.
+pub const LOCAL_BY_REFERENCE: usize = 256;
+
 /// Capacity of a chunk once a pipe carries a stream, in bytes.
 pub const CHUNK_SIZE: usize = 64 * 1024;

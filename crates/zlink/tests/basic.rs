@@ -94,3 +94,36 @@ fn slices_are_sent_and_received_into_the_memory_of_the_last_message() {
     pull.set_receive_timeout(Some(Duration::ZERO)).expect("option");
     assert!(matches!(pull.recv_message(&mut message), Err(Error::WouldBlock)) && *message == *b"b");
 }
+
+#[test]
+fn a_message_of_any_size_reaches_all_subscribers_whole_within_the_process_and_beyond() {
+    let context = Context::new();
+    let publisher = context.socket(SocketType::Xpub).expect("socket");
+    publisher.set_xpub_nodrop(true).expect("option");
+    publisher.set_xpub_verbose(true).expect("option");
+    let mut subscribers = Vec::new();
+    for endpoint in ["inproc://publisher", "ipc://*"] {
+        publisher.bind(endpoint).expect("bind");
+        let endpoint = publisher.last_endpoint().expect("endpoint");
+        for _ in 0..3 {
+            let subscriber = context.socket(SocketType::Sub).expect("socket");
+            subscriber.set_receive_timeout(Some(Duration::from_secs(30))).expect("option");
+            subscriber.subscribe(b"").expect("subscribe");
+            subscriber.connect(&endpoint).expect("connect");
+            assert_eq!(*publisher.recv().expect("recv"), *b"\x01");
+            subscribers.push(subscriber);
+        }
+    }
+    for len in [0, 1, 40, 41, 255, 256, 257, 4095, 4096, 16_383, 16_384, 100_000] {
+        let body: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+        publisher.send(body.clone()).expect("send");
+        publisher.send_slice(&body).expect("send");
+        publisher.send_multipart([body.clone(), b"end".to_vec()]).expect("send");
+        for subscriber in &subscribers {
+            for parts in [1, 1, 2] {
+                let message = subscriber.recv_multipart().expect("recv");
+                assert_eq!((message.len(), &*message[0]), (parts, &*body), "{len}");
+            }
+        }
+    }
+}

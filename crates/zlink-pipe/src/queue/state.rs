@@ -7,7 +7,7 @@ use super::{Credit, Limit, Pushed, QueueConfig};
 use crate::buf::{Buf, BufMut};
 use crate::entry::{Chunk, Entry, MAX_HEADER, Position, encode_header};
 use crate::staging::{Body, Staging};
-use crate::{BY_REFERENCE, CHUNK_SIZE};
+use crate::{BY_REFERENCE, CHUNK_SIZE, LOCAL_BY_REFERENCE};
 
 /// First chunk of a pipe, in bytes: an idle connection costs no more.
 const FIRST_CHUNK: usize = 1024;
@@ -15,9 +15,7 @@ const FIRST_CHUNK: usize = 1024;
 const SPARE: usize = 2;
 /// The same of a stream within the process, whose receiver lets some gather.
 const SPARE_OF_STREAM: usize = 8;
-/// Within the process, where there is no kernel that would have to be told of each body, and the receiver need not copy
-/// it out: [`BY_REFERENCE`] there, for a message, and for bytes that have to be copied to make one.
-pub(super) const LOCAL_BY_REFERENCE: usize = 256;
+/// [`LOCAL_BY_REFERENCE`] for bytes that have to be copied to make a message of them.
 const LOCAL_SLICE_BY_REFERENCE: usize = 4096;
 /// Bytes that end a nap.
 const NAP_BYTES: usize = 4 * CHUNK_SIZE;

@@ -1,8 +1,7 @@
-use super::state::LOCAL_BY_REFERENCE;
 use super::*;
 use crate::buf::BufMut;
 use crate::entry::Chunk;
-use crate::{BY_REFERENCE, Cursor, Message};
+use crate::{BY_REFERENCE, Cursor, LOCAL_BY_REFERENCE, Message};
 
 fn config(hwm: usize) -> QueueConfig {
     QueueConfig { hwm, ..QueueConfig::default() }

@@ -134,15 +134,17 @@ impl Distributor {
         self.under_way = more;
         // One body for all: what travels by reference would otherwise be copied for each, or gone with the first.
         let by_reference = body.goes_by_reference();
-        let shared = (self.selected.len() > 1 && by_reference).then(|| body.take());
+        let takes = by_reference || matches!(body, Body::Message(_));
+        let shared = (self.selected.len() > 1 && takes).then(|| body.take());
         let mut at = 0;
         while let Some(&pipe) = self.selected.get(at) {
             let sent = match &shared {
                 None => self.send_to(pipe, pipes, body, first, more),
-                Some(message) => {
+                Some(message) if by_reference || pipes.takes_by_reference(pipe, message.len()) => {
                     let mut message = message.clone();
                     self.send_to(pipe, pipes, &mut Body::Message(&mut message), first, more)
                 }
+                Some(message) => self.send_to(pipe, pipes, &mut Body::Slice(message), first, more),
             };
             if sent {
                 at += 1;
