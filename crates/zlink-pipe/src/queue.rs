@@ -170,6 +170,12 @@ impl Queue {
         self.state.lock().withholds()
     }
 
+    /// Whether more messages are in the queue, or being written, than the high-water mark allows.
+    pub fn is_beyond_mark(&self) -> bool {
+        let state = self.state.lock();
+        state.config.hwm != 0 && state.in_flight > state.config.hwm
+    }
+
     /// Whether a message would be admitted now, with all room counted. Notes that the producer waits if not.
     pub fn has_room(&self) -> bool {
         let mut state = self.state.lock();

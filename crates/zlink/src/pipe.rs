@@ -708,6 +708,12 @@ impl Pipes {
         checked
     }
 
+    /// Whether no more are on their way to `index` than its mark allows. The peer of a REP asks again once it has the last
+    /// reply, before whoever wrote that has counted it out: the reply to that goes beyond the mark, by one.
+    pub(crate) fn has_one_over(&mut self, index: usize) -> bool {
+        self.get(index).is_some_and(|pipe| !pipe.gone && !pipe.out.is_beyond_mark())
+    }
+
     #[cold]
     fn note_refusal(&mut self, index: usize) {
         let withheld = self.get(index).is_some_and(|pipe| pipe.out.withholds_credit());

@@ -12,7 +12,8 @@
 //!   `ZMQ_ROUTER_MANDATORY`, XPUB with `ZMQ_XPUB_NODROP`) wait. [`Promise::Whole`]; all that was sent has been received
 //!   when the scene is quiet. A subscriber sees what comes after its subscription: [`Promise::Run`].
 //! * **A publisher that does not wait** drops whole messages for a peer at its mark: [`Promise::Rising`].
-//! * **A socket that is closed or disconnected**, with no linger limit, has all it took delivered first. What it had not
+//! * **A socket that is closed or disconnected**, with no linger limit, has all it took delivered first; over ipc, if its
+//!   peer reads it within a second or sends nothing. What it had not
 //!   received is gone with it, and what peers had queued for it: so the other way is a [`Promise::Run`] only.
 //! * **A connection that breaks** takes with it what the kernel has accepted and the peer has not received. What was not
 //!   wholly written goes out again, from its start, over the next one; since no peer has received it whole, nothing is
@@ -270,7 +271,15 @@ pub(super) const SCENES: &[Scene] = &[
     },
     Scene { name: "router-tcp", events: &[Stall, Stop, Garbage], ..ROUTER },
     Scene { name: "router-inproc", transport: Inproc, events: &[Stall, Reopen], down: RUN, ..ROUTER },
-    Scene { name: "router-reopen-ipc", transport: Ipc, events: &[Stall, Reopen], down: RUN, ..ROUTER },
+    // A DEALER that is closed waits a second for the ROUTER to read; then what that sends to it ends the connection.
+    Scene {
+        name: "router-reopen-ipc",
+        transport: Ipc,
+        events: &[Stall, Reopen],
+        up: RUN,
+        down: RUN,
+        ..ROUTER
+    },
     Scene {
         name: "router-cut-curve",
         curve: true,

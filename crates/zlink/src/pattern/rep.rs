@@ -56,7 +56,7 @@ impl Rep {
     /// The reply's pipe, if it is there and takes the reply, before the reply's first part.
     fn open_reply(&mut self, pipes: &mut Pipes) -> Option<usize> {
         let pipe = self.peer?;
-        if pipes.check_room_or_drop(pipe).is_ok() {
+        if pipes.check_room_or_drop(pipe).is_ok() || pipes.has_one_over(pipe) {
             return Some(pipe);
         }
         // The peer sends requests but does not take replies: a wait for it would keep the others waiting.
