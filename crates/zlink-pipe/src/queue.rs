@@ -92,6 +92,8 @@ pub enum Pushed {
     Queued,
     /// Queued; the consumer must be woken.
     Wake,
+    /// Queued, as the first since all was taken. A [watcher](Queue::start_watch) looks at it by itself, if not at once.
+    Watched,
     /// Queued, and the producer holds the writer token: take, write, release.
     Write,
     /// Not queued but counted: the producer holds the writer token and writes the message itself.

@@ -231,6 +231,11 @@ impl PipeEnd {
                 Pushed::Write => {
                     self.note_burst(receives);
                     self.write_gathered(self.patient);
+                    self.writes.note_flush();
+                    return Ok(());
+                }
+                Pushed::Watched => {
+                    self.wake_watcher();
                     return Ok(());
                 }
                 Pushed::Wake => {
@@ -240,6 +245,7 @@ impl PipeEnd {
                 Pushed::FlushFirst => {
                     self.note_burst(receives);
                     self.write_gathered(self.patient);
+                    self.writes.note_flush();
                 }
                 Pushed::Full => return Err(Full),
             }
@@ -292,7 +298,9 @@ impl PipeEnd {
             Pushed::Write => {
                 self.note_burst(receives);
                 self.write_gathered(self.patient);
+                self.writes.note_flush();
             }
+            Pushed::Watched => self.wake_watcher(),
             Pushed::Wake => self.wake_consumer_of_messages(receives),
         }
     }
@@ -307,7 +315,7 @@ impl PipeEnd {
     /// then on.
     fn connection_for_bypass(&mut self, start: Instant, receives: u64) -> Option<Arc<Connection>> {
         self.burst.get_or_insert(Burst { start, receives });
-        if self.writes.makes_stream(start, receives) {
+        if self.writes.makes_stream(start, self.wakes.sent(), receives) {
             self.out.set_streaming(true);
         }
         self.connection()
@@ -358,6 +366,14 @@ impl PipeEnd {
         }
         self.wake_consumer();
         self.wakes.note_wake();
+    }
+
+    /// Wakes the I/O thread for the first message after a pause of the stream that it watches.
+    #[cold]
+    fn wake_watcher(&mut self) {
+        if self.writes.wakes_watcher(self.wakes.sent()) {
+            self.wake_consumer();
+        }
     }
 
     #[cold]

@@ -10,6 +10,16 @@ const MOST_OTHERS: u32 = 1000;
 /// Messages in a row, with no gap and no receive between them, that are written at once before a stream is
 /// taken for one.
 const STREAM_AFTER: u32 = 3;
+/// The same where the last time as many followed that were gathered: messages that come some at a time.
+const BURST_AFTER: u32 = 1;
+const BURST: u32 = 4;
+
+/// A message that comes so long after the sender's last write of a stream, and is the first that gathers since all was
+/// written, is not left until the stream is looked at, if no more than `FEW` had gathered before: the I/O thread is woken,
+/// but no more often than this. So messages at a rate that does not fill batches are no later than the wake-up takes.
+const PAUSE: Duration = Duration::from_micros(5);
+const FEW: u32 = 64;
+const WAKE_INTERVAL: Duration = Duration::from_micros(20);
 
 /// Messages within the process that are sent faster than this, on the average between two wake-ups of the receiver and
 /// without the time these take, are a stream, if it goes on for so many wake-ups: its receiver lets some gather when it
@@ -35,20 +45,59 @@ pub(crate) struct WriteRhythm {
     last: Option<(Instant, ThreadWrites)>,
     run: u32,
     receives: u64,
+    /// What `sent` was when the last stream was recognised, until it is over.
+    began: Option<u32>,
+    /// Messages are likely to come some at a time.
+    bursts: bool,
+    /// What `sent` was when a message last gathered as the first, and when the I/O thread was last woken for one.
+    first: u32,
+    woken: Option<Instant>,
 }
 
 impl WriteRhythm {
-    /// Counts a message that is to be written now, after so many receives. Returns whether it makes a stream: several in
-    /// a row, with nothing between them.
-    pub(crate) fn makes_stream(&mut self, start: Instant, receives: u64) -> bool {
+    /// Counts a message that is to be written now, the one that makes it `sent`, after so many receives. Returns whether
+    /// it makes a stream: several in a row, with nothing between them.
+    pub(crate) fn makes_stream(&mut self, start: Instant, sent: u32, receives: u64) -> bool {
         let goes_on = self.receives == receives && self.goes_on(start);
+        match self.began.take() {
+            Some(began) => self.bursts = sent.wrapping_sub(began) > BURST,
+            // The last run was shorter than a stream.
+            None => self.bursts &= goes_on,
+        }
         self.run = if goes_on { self.run + 1 } else { 1 };
         self.receives = receives;
-        let stream = self.run > STREAM_AFTER;
+        let stream = self.run > if self.bursts { BURST_AFTER } else { STREAM_AFTER };
         if stream {
             self.run = 0;
+            self.began = Some(sent);
         }
         stream
+    }
+
+    /// Notes that the sender has just written what had gathered.
+    pub(crate) fn note_flush(&mut self) {
+        self.note_flush_at(Instant::now());
+    }
+
+    fn note_flush_at(&mut self, end: Instant) {
+        self.last = Some((end, WRITES.get()));
+    }
+
+    /// Whether the I/O thread is to be woken for a message that gathers, the first since all was written, although it
+    /// watches. It is the one that makes it `sent`.
+    pub(crate) fn wakes_watcher(&mut self, sent: u32) -> bool {
+        let gathered = sent.wrapping_sub(std::mem::replace(&mut self.first, sent));
+        gathered <= FEW && self.has_paused(Instant::now())
+    }
+
+    fn has_paused(&mut self, now: Instant) -> bool {
+        let since = |then: Option<Instant>| then.is_none_or(|then| now.duration_since(then) >= WAKE_INTERVAL);
+        let paused = self.last.is_none_or(|(end, _)| now.duration_since(end) >= PAUSE);
+        let wakes = paused && since(self.woken);
+        if wakes {
+            self.woken = Some(now);
+        }
+        wakes
     }
 
     /// Whether a message that is to be written now follows the last one as in a stream: what the thread has done in
@@ -63,7 +112,10 @@ impl WriteRhythm {
 
     /// Notes a write that began at `start` and has just ended.
     pub(crate) fn note_write(&mut self, start: Instant) {
-        let end = Instant::now();
+        self.note_write_until(start, Instant::now());
+    }
+
+    fn note_write_until(&mut self, start: Instant, end: Instant) {
         let ThreadWrites { count, time } = WRITES.get();
         let writes = ThreadWrites { count: count.wrapping_add(1), time: time + end.duration_since(start) };
         WRITES.set(writes);
@@ -83,6 +135,11 @@ pub(crate) struct WakeRhythm {
 }
 
 impl WakeRhythm {
+    /// Messages sent, modulo 2³²; within the process since the last wake-up.
+    pub(crate) fn sent(&self) -> u32 {
+        self.sent
+    }
+
     /// Counts a message.
     #[inline]
     pub(crate) fn note_send(&mut self) {
@@ -102,5 +159,81 @@ impl WakeRhythm {
     /// Notes that the wake-up has been made.
     pub(crate) fn note_wake(&mut self) {
         self.last = Some(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MICROSECOND: Duration = Duration::from_micros(1);
+
+    /// A sender of messages that each take ten microseconds to write, and its clock.
+    struct Sender {
+        rhythm: WriteRhythm,
+        now: Instant,
+        sent: u32,
+    }
+
+    impl Sender {
+        fn new() -> Self {
+            Sender { rhythm: WriteRhythm::default(), now: Instant::now(), sent: 0 }
+        }
+
+        /// Sends so many messages in a row after a pause. Returns how many were written before a stream was recognised.
+        fn burst(&mut self, messages: u32) -> u32 {
+            self.now += 1000 * MICROSECOND;
+            for n in 0..messages {
+                self.sent += 1;
+                if self.rhythm.makes_stream(self.now, self.sent, 0) {
+                    // The rest gathers.
+                    self.sent += messages - n - 1;
+                    return n;
+                }
+                self.rhythm.note_write_until(self.now, self.now + 10 * MICROSECOND);
+                self.now += 11 * MICROSECOND;
+            }
+            messages
+        }
+    }
+
+    #[test]
+    fn a_burst_is_gathered_from_the_second_message_on_where_the_last_was_long() {
+        let mut sender = Sender::new();
+        assert_eq!(sender.burst(10), STREAM_AFTER);
+        for _ in 0..3 {
+            assert_eq!(sender.burst(10), BURST_AFTER);
+        }
+        assert_eq!(sender.burst(2), BURST_AFTER, "nobody could know");
+        assert_eq!([2, 2, 1, 3].map(|messages| sender.burst(messages)), [2, 2, 1, 3]);
+        assert_eq!(sender.burst(10), STREAM_AFTER);
+        assert_eq!(
+            [1, 10].map(|messages| sender.burst(messages)),
+            [1, STREAM_AFTER],
+            "a lone one in between"
+        );
+    }
+
+    #[test]
+    fn a_receive_in_between_makes_no_stream() {
+        let mut sender = Sender::new();
+        for receives in 0..20 {
+            assert!(!sender.rhythm.makes_stream(sender.now, receives as u32, receives));
+            sender.rhythm.note_write_until(sender.now, sender.now);
+        }
+    }
+
+    #[test]
+    fn a_watcher_is_woken_after_a_pause_of_a_stream_of_few_messages_but_not_often() {
+        let mut rhythm = WriteRhythm::default();
+        let now = Instant::now();
+        rhythm.note_flush_at(now);
+        assert!(!rhythm.has_paused(now + PAUSE - MICROSECOND));
+        assert!(rhythm.has_paused(now + PAUSE));
+        assert!(!rhythm.has_paused(now + PAUSE + WAKE_INTERVAL - MICROSECOND), "just woken");
+        assert!(rhythm.has_paused(now + PAUSE + WAKE_INTERVAL));
+        let mut rhythm = WriteRhythm::default();
+        assert!(!rhythm.wakes_watcher(FEW + 1));
+        assert!(rhythm.wakes_watcher(2 * FEW + 1), "so few since then");
     }
 }

@@ -325,7 +325,13 @@ impl State {
             self.grant_to_flush();
             return Pushed::Write;
         }
-        if !self.told || self.must_tell_again() { self.tell() } else { Pushed::Queued }
+        if !self.told || self.must_tell_again() {
+            self.tell()
+        } else if self.watched && self.messages == 1 {
+            Pushed::Watched
+        } else {
+            Pushed::Queued
+        }
     }
 
     /// A consumer that lets messages gather for some time is told again when a batch is complete, if the

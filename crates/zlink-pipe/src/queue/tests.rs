@@ -208,7 +208,7 @@ fn a_watch_leaves_a_running_stream_to_its_producer_and_takes_over_a_stalled_one(
     let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
     queue.take_for_write(&mut batch, &mut spent);
     let _ = queue.release(Holder::Producer, 1);
-    assert_eq!(queue.push_one(&mut Body::Slice(b"rest")), Pushed::Queued);
+    assert_eq!(queue.push_one(&mut Body::Slice(b"rest")), Pushed::Watched);
     assert_eq!(queue.watch(), Watch::Progress);
     assert_eq!(queue.watch(), Watch::Stalled);
     batch.clear();

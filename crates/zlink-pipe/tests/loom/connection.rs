@@ -248,7 +248,7 @@ impl Ends {
     fn send(&self, body: u8) {
         loop {
             match self.queue.push_one(&mut Body::Slice(&[body])) {
-                Pushed::Queued => return,
+                Pushed::Queued | Pushed::Watched => return,
                 Pushed::Wake => return self.io.post(Command::Flush),
                 Pushed::Write => return self.write_gathered(),
                 Pushed::FlushFirst => self.write_gathered(),
