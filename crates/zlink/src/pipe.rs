@@ -426,6 +426,8 @@ impl PipeEnd {
                     return false;
                 }
                 slot.set_properties(self.peer.properties.as_ref());
+                // Neither the sender's, of a message that was not copied, nor that of what was received before.
+                slot.set_routing_id(0);
                 slot.more()
             }
             Sink::Slice { .. } => {

@@ -127,3 +127,24 @@ fn a_message_of_any_size_reaches_all_subscribers_whole_within_the_process_and_be
         }
     }
 }
+
+#[test]
+fn a_client_s_messages_have_no_routing_id_however_they_came() {
+    let context = Context::new();
+    for endpoint in endpoints() {
+        let (server, client) = pair(&context, SocketType::Server, SocketType::Client, endpoint);
+        let mut message = Message::new();
+        for len in [1, 100, 300, 5000, 20_000] {
+            client.send(vec![1; len]).expect("send");
+            server.recv_message(&mut message).expect("recv");
+            let id = message.routing_id();
+            assert_ne!(id, 0);
+            let mut answer = Message::from(vec![2; len]);
+            answer.set_routing_id(id);
+            server.send(answer).expect("send");
+            // Into a message that has one.
+            client.recv_message(&mut message).expect("recv");
+            assert_eq!((message.len(), message[0], message.routing_id()), (len, 2, 0), "{endpoint}");
+        }
+    }
+}
