@@ -18,7 +18,7 @@ fn assert_ends(output: &Output, code: i32) -> String {
 
 #[test]
 fn a_moment_of_it_is_fine() {
-    let text = assert_ends(&soak(&["--only", "push-tcp", "--only", "router-cut", "--only", "req-kill"]), 0);
+    let text = assert_ends(&soak(&["--only", "push-tcp", "--only", "router-tcp"]), 0);
     assert!(text.contains("0 violations"), "{text}");
 }
 
@@ -37,13 +37,6 @@ fn sabotage_is_noticed() {
         assert!(told, "{sabotage}: {text}");
         assert!(text.contains("scene pair-ipc, seed 1"), "{text}");
     }
-}
-
-#[test]
-fn a_message_lost_beside_broken_connections_is_noticed() {
-    // More gaps than there were connections.
-    let text = assert_ends(&soak(&["--only", "fan-in-cut", "--sabotage", "skip"]), 1);
-    assert!(text.contains("runs over"), "{text}");
 }
 
 #[test]
