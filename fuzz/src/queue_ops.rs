@@ -97,7 +97,7 @@ impl Driver {
                 assert_eq!(self.queue.in_flight(), before);
                 self.refused(pushed);
             }
-            Pushed::Queued | Pushed::Wake => self.accepted(parts),
+            Pushed::Queued | Pushed::Wake | Pushed::Watched => self.accepted(parts),
             Pushed::Write => {
                 self.accepted(parts);
                 self.take_granted();
