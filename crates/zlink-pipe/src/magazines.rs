@@ -34,7 +34,7 @@ const DEPOT_BYTES: usize = 8 << 20;
 
 /// One of the sizes that are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Class(usize);
+struct Class(usize);
 
 impl Class {
     /// The class of an allocation of `size` bytes, which is [rounded].
@@ -51,7 +51,7 @@ impl Class {
 
     #[inline]
     fn size(self) -> usize {
-        SIZES[self.0]
+        CLASS_TABLE[self.0].0
     }
 
     fn layout(self) -> Layout {
@@ -66,44 +66,28 @@ impl Class {
     /// Blocks in a magazine.
     #[inline]
     fn magazine(self) -> usize {
-        MAGAZINES[self.0]
+        CLASS_TABLE[self.0].1
     }
 }
 
-const fn size(class: usize) -> usize {
-    let power = FROM << (class / STEPS);
-    power + power / STEPS * (class % STEPS)
-}
-
-const fn magazine(class: usize) -> usize {
-    let blocks = MAGAZINE_BYTES / size(class);
-    if blocks > MOST_BLOCKS {
-        MOST_BLOCKS
-    } else if blocks < FEWEST_BLOCKS {
-        FEWEST_BLOCKS
-    } else {
-        blocks
-    }
-}
-
-/// Looked up for each message: a division would take longer than all else.
-static SIZES: [usize; CLASSES] = {
-    let mut sizes = [0; CLASSES];
+/// Bytes of a block of each class, and blocks in a magazine. Looked up for each message: a division would take longer than
+/// all else.
+static CLASS_TABLE: [(usize, usize); CLASSES] = {
+    let mut table = [(0, 0); CLASSES];
     let mut class = 0;
     while class < CLASSES {
-        sizes[class] = size(class);
+        let power = FROM << (class / STEPS);
+        let size = power + power / STEPS * (class % STEPS);
+        let blocks = MAGAZINE_BYTES / size;
+        let magazine = match blocks {
+            ..FEWEST_BLOCKS => FEWEST_BLOCKS,
+            FEWEST_BLOCKS..=MOST_BLOCKS => blocks,
+            _ => MOST_BLOCKS,
+        };
+        table[class] = (size, magazine);
         class += 1;
     }
-    sizes
-};
-static MAGAZINES: [usize; CLASSES] = {
-    let mut magazines = [0; CLASSES];
-    let mut class = 0;
-    while class < CLASSES {
-        magazines[class] = magazine(class);
-        class += 1;
-    }
-    magazines
+    table
 };
 
 /// The size of an allocation for `size` bytes: the next eighth of a power of two, so that messages of about the same

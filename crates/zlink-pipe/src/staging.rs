@@ -118,7 +118,7 @@ impl Staging {
 
     /// The complete message's framed bytes, if it is small enough for one copy.
     pub fn as_small(&self) -> Option<&[u8]> {
-        if self.entries.is_empty() { self.open.as_ref().map(BufMut::as_slice) } else { None }
+        if self.is_small() { self.open.as_ref().map(BufMut::as_slice) } else { None }
     }
 
     /// Gives up the complete message as entries in order, positions set.

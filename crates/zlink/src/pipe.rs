@@ -229,9 +229,7 @@ impl PipeEnd {
                     return Ok(());
                 }
                 Pushed::Write => {
-                    self.note_burst(receives);
-                    self.write_gathered(self.patient);
-                    self.writes.note_flush();
+                    self.write_batch(receives);
                     return Ok(());
                 }
                 Pushed::Watched => {
@@ -242,11 +240,7 @@ impl PipeEnd {
                     self.wake_consumer_of_messages(receives);
                     return Ok(());
                 }
-                Pushed::FlushFirst => {
-                    self.note_burst(receives);
-                    self.write_gathered(self.patient);
-                    self.writes.note_flush();
-                }
+                Pushed::FlushFirst => self.write_batch(receives),
                 Pushed::Full => return Err(Full),
             }
         }
@@ -295,11 +289,7 @@ impl PipeEnd {
                 self.staging = staging;
                 self.writes.note_write(start);
             }
-            Pushed::Write => {
-                self.note_burst(receives);
-                self.write_gathered(self.patient);
-                self.writes.note_flush();
-            }
+            Pushed::Write => self.write_batch(receives),
             Pushed::Watched => self.wake_watcher(),
             Pushed::Wake => self.wake_consumer_of_messages(receives),
         }
@@ -346,6 +336,13 @@ impl PipeEnd {
         if self.out.push_bypassed(entries) {
             self.wake_consumer();
         }
+    }
+
+    /// Writes what has gathered of a stream, as its sender.
+    fn write_batch(&mut self, receives: u64) {
+        self.note_burst(receives);
+        self.write_gathered(self.patient);
+        self.writes.note_flush();
     }
 
     fn write_gathered(&self, patient: bool) {

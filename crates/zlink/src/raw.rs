@@ -14,7 +14,6 @@ use zlink_pipe::{Body, Message};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::monitor::MonitorEvent;
-use crate::pipe::Sink;
 use crate::poller::{PollItem, poll_with_mask};
 use crate::reactor::Waker;
 use crate::socket::{Socket, Wait};
@@ -64,9 +63,7 @@ pub fn recv_slice(socket: &Socket, buffer: &mut [u8], dontwait: bool) -> Result<
 /// As [`Socket::recv`].
 #[inline]
 pub fn recv_message(socket: &Socket, message: &mut Message, dontwait: bool) -> Result<()> {
-    let more = socket.receive_into(&mut Sink::Message(message), wait(dontwait))?;
-    message.set_more(more);
-    Ok(())
+    socket.receive_in_place(message, wait(dontwait))
 }
 
 /// As [`Context::terminate`], but a signal ends the wait. The context's sockets can then be closed and nothing else,

@@ -405,15 +405,19 @@ impl Socket {
     ///
     /// As [`recv`](Self::recv).
     pub fn recv_message(&self, message: &mut Message) -> Result<()> {
-        let more = self.receive_into(&mut Sink::Message(message), Wait::Block)?;
+        self.receive_in_place(message, Wait::Block)
+    }
+
+    #[inline]
+    pub(crate) fn receive_in_place(&self, message: &mut Message, wait: Wait) -> Result<()> {
+        let more = self.receive_into(&mut Sink::Message(message), wait)?;
         message.set_more(more);
         Ok(())
     }
 
     fn receive_message(&self, wait: Wait) -> Result<Message> {
         let mut message = Message::new();
-        let more = self.receive_into(&mut Sink::Message(&mut message), wait)?;
-        message.set_more(more);
+        self.receive_in_place(&mut message, wait)?;
         Ok(message)
     }
 
