@@ -86,7 +86,16 @@ impl Driver {
     fn push_one(&mut self, input: &mut Input<'_>) {
         let body = self.body(input);
         let before = self.queue.in_flight();
-        let pushed = self.queue.push_one(&mut Body::Slice(&body));
+        let mut pushed = self.queue.push_one(&mut Body::Slice(&body));
+        if pushed == Pushed::Bypass && input.byte().is_multiple_of(2) {
+            let gathers = self.queue.decline_bypass(usize::from(input.byte() % 8));
+            assert_eq!(gathers, self.config.gather.is_none());
+            if gathers {
+                assert_eq!((self.queue.writer(), self.queue.in_flight()), (Writer::Idle, before));
+                pushed = self.queue.push_one(&mut Body::Slice(&body));
+                assert_ne!(pushed, Pushed::Bypass, "it was to gather");
+            }
+        }
         self.after_push(pushed, vec![body], before);
     }
 

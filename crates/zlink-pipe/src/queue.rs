@@ -222,6 +222,30 @@ impl Queue {
         std::mem::take(&mut self.state.lock().granted)
     }
 
+    /// Gives the writer token of a `Bypass` back, and a stream begins with the message, which is to be pushed again. The
+    /// stream ends with the message that makes them `last`, if that is not 0: the producer writes them then. Returns false
+    /// if messages are not to be gathered.
+    pub fn decline_bypass(&self, last: usize) -> bool {
+        let mut state = self.state.lock();
+        if state.config.gather.is_some() {
+            return false;
+        }
+        state.in_flight -= 1;
+        // Or the connection went down in between.
+        if std::mem::take(&mut state.granted) {
+            state.writer = Writer::Idle;
+            state.streaming = true;
+            state.last = last;
+        }
+        true
+    }
+
+    /// The stream that gathers ends with the message that makes them `last`, if nobody writes before: the producer writes
+    /// them then.
+    pub fn set_last(&self, last: usize) {
+        self.state.lock().last = last;
+    }
+
     /// Queues a message that was counted by a `Bypass` but could not be written, because the connection went
     /// down in between. Returns whether the consumer must be woken: there may be another connection.
     #[must_use]

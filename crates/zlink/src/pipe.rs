@@ -10,7 +10,7 @@ use crate::attach::{Attachment, Link, Marks, PeerInfo};
 use crate::engine::stats::{SocketCounters, SocketStats};
 use crate::engine::{Command, Connection, EndpointId};
 use crate::inbox::{News, PipeId};
-use crate::rhythm::{WakeRhythm, WriteRhythm};
+use crate::rhythm::{Step, WakeRhythm, Watched, WriteRhythm};
 
 /// A sender that does not wait learns of the room that its messages have left no sooner than this after the first of
 /// them, unless it polls or receives: `ZMQ_SNDHWM` is then the most it sends in one go, as with libzmq, whose senders
@@ -82,6 +82,14 @@ impl Sink<'_> {
 struct Burst {
     start: Instant,
     receives: u64,
+}
+
+/// When the consumer is woken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wake {
+    Now,
+    /// After a moment in which the producer is likely to have drained the queue.
+    Soon,
 }
 
 /// What became of room that was withheld.
@@ -216,12 +224,17 @@ impl PipeEnd {
             return Err(Full);
         }
         self.wakes.note_send();
+        let mut wake = Wake::Now;
         loop {
             match self.out.push_one(body) {
                 Pushed::Queued => return Ok(()),
                 Pushed::Bypass => {
                     let start = Instant::now();
-                    match self.connection_for_bypass(start, receives) {
+                    if let Some(when) = self.gathers_bypass(start, receives) {
+                        wake = when;
+                        continue;
+                    }
+                    match self.connection() {
                         Some(connection) => connection.write_bypass(body, self.patient),
                         None => self.queue_bypassed(std::iter::once(Entry::message(body))),
                     }
@@ -233,11 +246,11 @@ impl PipeEnd {
                     return Ok(());
                 }
                 Pushed::Watched => {
-                    self.wake_watcher();
+                    self.wake_watcher(wake);
                     return Ok(());
                 }
                 Pushed::Wake => {
-                    self.wake_consumer_of_messages(receives);
+                    self.wake_consumer_of_messages(wake, receives);
                     return Ok(());
                 }
                 Pushed::FlushFirst => self.write_batch(receives),
@@ -276,12 +289,19 @@ impl PipeEnd {
             return;
         }
         self.wakes.note_send();
-        match self.out.push_staged(&mut self.staging) {
+        let mut wake = Wake::Now;
+        let mut pushed = self.out.push_staged(&mut self.staging);
+        let start = (pushed == Pushed::Bypass).then(Instant::now);
+        if let Some(when) = start.and_then(|start| self.gathers_bypass(start, receives)) {
+            wake = when;
+            pushed = self.out.push_staged(&mut self.staging);
+        }
+        match pushed {
             Pushed::Queued | Pushed::Full | Pushed::FlushFirst => {}
             Pushed::Bypass => {
+                let start = start.unwrap_or_else(Instant::now);
                 let mut staging = std::mem::take(&mut self.staging);
-                let start = Instant::now();
-                match self.connection_for_bypass(start, receives) {
+                match self.connection() {
                     Some(connection) => connection.write_bypass_staged(&mut staging, self.patient),
                     None => self.queue_bypassed(staging.take_entries()),
                 }
@@ -290,8 +310,8 @@ impl PipeEnd {
                 self.writes.note_write(start);
             }
             Pushed::Write => self.write_batch(receives),
-            Pushed::Watched => self.wake_watcher(),
-            Pushed::Wake => self.wake_consumer_of_messages(receives),
+            Pushed::Watched => self.wake_watcher(wake),
+            Pushed::Wake => self.wake_consumer_of_messages(wake, receives),
         }
     }
 
@@ -300,15 +320,23 @@ impl PipeEnd {
         self.staging.clear();
     }
 
-    /// The connection to write a message to that bypasses the queue, if it has not gone in between. Watches
-    /// the rhythm of sends: several in a row, with nothing between them, are a stream, which is gathered from
-    /// then on.
-    fn connection_for_bypass(&mut self, start: Instant, receives: u64) -> Option<Arc<Connection>> {
+    /// Watches the rhythm of sends for a message that may bypass the queue: several in a row, with nothing between them,
+    /// are a stream, which is gathered from then on. If this message gathers too, and is to be pushed again, returns when
+    /// the consumer is to be woken for it.
+    fn gathers_bypass(&mut self, start: Instant, receives: u64) -> Option<Wake> {
         self.burst.get_or_insert(Burst { start, receives });
-        if self.writes.makes_stream(start, self.wakes.sent(), receives) {
-            self.out.set_streaming(true);
+        match self.writes.note_message(start, self.wakes.sent(), receives) {
+            Step::Write => None,
+            Step::Stream => {
+                self.out.set_streaming(true);
+                None
+            }
+            // The sender itself is to write the last one.
+            Step::Gather { last } => {
+                let wake = if last > 0 { Wake::Soon } else { Wake::Now };
+                self.out.decline_bypass(last).then_some(wake)
+            }
         }
-        self.connection()
     }
 
     /// Notes a send of which the queue's consumer is told, or that the sender writes: in between there is none that
@@ -353,10 +381,14 @@ impl PipeEnd {
 
     /// Wakes the consumer for what was sent.
     #[cold]
-    fn wake_consumer_of_messages(&mut self, receives: u64) {
+    fn wake_consumer_of_messages(&mut self, wake: Wake, receives: u64) {
         self.note_burst(receives);
-        if !matches!(self.link, Link::Inproc(_)) {
-            return self.wake_consumer();
+        if let Link::Session(session) = &self.link {
+            let flush = Command::Flush(session.key);
+            return match wake {
+                Wake::Now => session.io.post(flush),
+                Wake::Soon => session.io.post_soon(flush),
+            };
         }
         if self.wakes.is_stream(receives) {
             self.out.set_streaming(true);
@@ -365,11 +397,17 @@ impl PipeEnd {
         self.wakes.note_wake();
     }
 
-    /// Wakes the I/O thread for the first message after a pause of the stream that it watches.
+    /// Wakes the I/O thread for the first message after a pause of the stream that it watches, unless the sender is likely
+    /// to write it soon: it looks by itself in a moment.
     #[cold]
-    fn wake_watcher(&mut self) {
-        if self.writes.wakes_watcher(self.wakes.sent()) {
-            self.wake_consumer();
+    fn wake_watcher(&mut self, wake: Wake) {
+        if wake == Wake::Soon {
+            return;
+        }
+        match self.writes.note_watched(self.wakes.sent()) {
+            Watched::Nothing => {}
+            Watched::Wake => self.wake_consumer(),
+            Watched::Ends { last } => self.out.set_last(last),
         }
     }
 

@@ -13,6 +13,12 @@ const STREAM_AFTER: u32 = 3;
 /// The same where the last time as many followed that were gathered: messages that come some at a time.
 const BURST_AFTER: u32 = 1;
 const BURST: u32 = 4;
+/// The same, from the first on, where so many bursts have come in a row.
+const BURSTS: u32 = 2;
+/// The last of a burst is known where bursts were as long as the one before so many times in a row; twice as many after
+/// each burst that was shorter than that, and was late by it.
+const STEADY: u32 = 2;
+const STEADIEST: u32 = 1024;
 
 /// A message that comes so long after the sender's last write of a stream, and is the first that gathers since all was
 /// written, is not left until the stream is looked at, if no more than `FEW` had gathered before: the I/O thread is woken,
@@ -38,6 +44,30 @@ struct ThreadWrites {
 
 thread_local!(static WRITES: Cell<ThreadWrites> = const { Cell::new(ThreadWrites { count: 0, time: Duration::ZERO }) });
 
+/// What to do with a message that may be written at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// It is written.
+    Write,
+    /// It is written, and those after it gather.
+    Stream,
+    /// It gathers with those after it; the one that makes them so many is likely to be the last for a while. 0: nobody
+    /// can tell.
+    Gather { last: usize },
+}
+
+/// What to do about a message that gathers, the first since all was written, although the I/O thread watches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Watched {
+    Nothing,
+    /// The I/O thread is woken.
+    Wake,
+    /// The message that makes them so many is likely to be the last for a while.
+    Ends {
+        last: usize,
+    },
+}
+
 /// The rhythm of the messages that are written to a connection at once.
 #[derive(Default)]
 pub(crate) struct WriteRhythm {
@@ -45,33 +75,57 @@ pub(crate) struct WriteRhythm {
     last: Option<(Instant, ThreadWrites)>,
     run: u32,
     receives: u64,
-    /// What `sent` was when the last stream was recognised, until it is over.
-    began: Option<u32>,
-    /// Messages are likely to come some at a time.
-    bursts: bool,
+    /// What `sent` was at the first message after the last pause.
+    began: u32,
+    /// Messages from one pause to the next, the last time, and how many times in a row they were as many.
+    length: u32,
+    steady: u32,
+    /// The length that was foretold of the present burst, or 0, and how often it was too great.
+    foretold: u32,
+    misses: u32,
+    /// How many times in a row messages came some at a time.
+    bursts: u32,
     /// What `sent` was when a message last gathered as the first, and when the I/O thread was last woken for one.
     first: u32,
     woken: Option<Instant>,
 }
 
 impl WriteRhythm {
-    /// Counts a message that is to be written now, the one that makes it `sent`, after so many receives. Returns whether
+    /// Counts a message that is to be written now, the one that makes it `sent`, after so many receives. Tells whether
     /// it makes a stream: several in a row, with nothing between them.
-    pub(crate) fn makes_stream(&mut self, start: Instant, sent: u32, receives: u64) -> bool {
+    pub(crate) fn note_message(&mut self, start: Instant, sent: u32, receives: u64) -> Step {
         let goes_on = self.receives == receives && self.goes_on(start);
-        match self.began.take() {
-            Some(began) => self.bursts = sent.wrapping_sub(began) > BURST,
-            // The last run was shorter than a stream.
-            None => self.bursts &= goes_on,
-        }
-        self.run = if goes_on { self.run + 1 } else { 1 };
         self.receives = receives;
-        let stream = self.run > if self.bursts { BURST_AFTER } else { STREAM_AFTER };
-        if stream {
-            self.run = 0;
-            self.began = Some(sent);
+        if goes_on {
+            self.run += 1;
+        } else {
+            self.note_pause(sent);
+            self.run = 1;
+            if self.bursts >= BURSTS {
+                return Step::Gather { last: self.foretell() };
+            }
         }
-        stream
+        let stream = self.run > if self.bursts > 0 { BURST_AFTER } else { STREAM_AFTER };
+        if stream { Step::Stream } else { Step::Write }
+    }
+
+    fn note_pause(&mut self, sent: u32) {
+        let length = sent.wrapping_sub(std::mem::replace(&mut self.began, sent));
+        if length < std::mem::take(&mut self.foretold) {
+            self.misses += 1;
+        }
+        self.steady = if length == self.length { self.steady.saturating_add(1) } else { 0 };
+        self.length = length;
+        self.bursts = if length > BURST { self.bursts.saturating_add(1) } else { 0 };
+    }
+
+    /// Messages of the burst that begins; 0 if nobody can tell.
+    fn foretell(&mut self) -> usize {
+        let enough = STEADY.checked_shl(self.misses).map_or(STEADIEST, |enough| enough.min(STEADIEST));
+        if self.bursts >= BURSTS && self.steady >= enough {
+            self.foretold = self.length;
+        }
+        self.foretold as usize
     }
 
     /// Notes that the sender has just written what had gathered.
@@ -83,21 +137,30 @@ impl WriteRhythm {
         self.last = Some((end, WRITES.get()));
     }
 
-    /// Whether the I/O thread is to be woken for a message that gathers, the first since all was written, although it
-    /// watches. It is the one that makes it `sent`.
-    pub(crate) fn wakes_watcher(&mut self, sent: u32) -> bool {
+    /// What is to be done about a message that gathers, the first since all was written, although the I/O thread watches. It
+    /// is the one that makes it `sent`.
+    pub(crate) fn note_watched(&mut self, sent: u32) -> Watched {
         let gathered = sent.wrapping_sub(std::mem::replace(&mut self.first, sent));
-        gathered <= FEW && self.has_paused(Instant::now())
+        if gathered > FEW {
+            return Watched::Nothing;
+        }
+        self.note_watched_at(Instant::now(), sent)
     }
 
-    fn has_paused(&mut self, now: Instant) -> bool {
-        let since = |then: Option<Instant>| then.is_none_or(|then| now.duration_since(then) >= WAKE_INTERVAL);
-        let paused = self.last.is_none_or(|(end, _)| now.duration_since(end) >= PAUSE);
-        let wakes = paused && since(self.woken);
-        if wakes {
-            self.woken = Some(now);
+    fn note_watched_at(&mut self, now: Instant, sent: u32) -> Watched {
+        if self.last.is_some_and(|(end, _)| now.duration_since(end) < PAUSE) {
+            return Watched::Nothing;
         }
-        wakes
+        self.note_pause(sent);
+        let last = self.foretell();
+        if last > 0 {
+            return Watched::Ends { last };
+        }
+        if self.woken.is_some_and(|then| now.duration_since(then) < WAKE_INTERVAL) {
+            return Watched::Nothing;
+        }
+        self.woken = Some(now);
+        Watched::Wake
     }
 
     /// Whether a message that is to be written now follows the last one as in a stream: what the thread has done in
@@ -180,37 +243,51 @@ mod tests {
             Sender { rhythm: WriteRhythm::default(), now: Instant::now(), sent: 0 }
         }
 
-        /// Sends so many messages in a row after a pause. Returns how many were written before a stream was recognised.
-        fn burst(&mut self, messages: u32) -> u32 {
+        /// Sends so many messages in a row after a pause. Returns how many were written before the rest gathered, and
+        /// which was taken to be the last, if that was known.
+        fn burst(&mut self, messages: u32) -> (u32, usize) {
             self.now += 1000 * MICROSECOND;
             for n in 0..messages {
                 self.sent += 1;
-                if self.rhythm.makes_stream(self.now, self.sent, 0) {
-                    // The rest gathers.
+                let step = self.rhythm.note_message(self.now, self.sent, 0);
+                if let Step::Gather { last } = step {
                     self.sent += messages - n - 1;
-                    return n;
+                    return (n, last);
                 }
                 self.rhythm.note_write_until(self.now, self.now + 10 * MICROSECOND);
                 self.now += 11 * MICROSECOND;
+                if step == Step::Stream {
+                    self.sent += messages - n - 1;
+                    return (n + 1, 0);
+                }
             }
-            messages
+            (messages, 0)
         }
     }
 
     #[test]
-    fn a_burst_is_gathered_from_the_second_message_on_where_the_last_was_long() {
+    fn bursts_gather_the_sooner_the_more_there_were() {
         let mut sender = Sender::new();
-        assert_eq!(sender.burst(10), STREAM_AFTER);
-        for _ in 0..3 {
-            assert_eq!(sender.burst(10), BURST_AFTER);
-        }
-        assert_eq!(sender.burst(2), BURST_AFTER, "nobody could know");
-        assert_eq!([2, 2, 1, 3].map(|messages| sender.burst(messages)), [2, 2, 1, 3]);
-        assert_eq!(sender.burst(10), STREAM_AFTER);
+        assert_eq!(sender.burst(10), (STREAM_AFTER + 1, 0));
+        assert_eq!(sender.burst(11), (BURST_AFTER + 1, 0), "after one");
+        assert_eq!([12, 13, 10].map(|messages| sender.burst(messages)), [(0, 0); 3], "after two");
+        assert_eq!(sender.burst(2), (0, 0), "nobody could know");
+        assert_eq!([2, 2, 1, 3].map(|messages| sender.burst(messages)), [(2, 0), (2, 0), (1, 0), (3, 0)]);
+        assert_eq!(sender.burst(10), (STREAM_AFTER + 1, 0));
+        let lone_one_between = [1, 10].map(|messages| sender.burst(messages));
+        assert_eq!(lone_one_between, [(1, 0), (STREAM_AFTER + 1, 0)]);
+    }
+
+    #[test]
+    fn the_last_of_a_burst_is_known_where_they_were_as_long_a_few_times() {
+        let mut sender = Sender::new();
+        let bursts = [10; 7].map(|messages| sender.burst(messages).1);
+        assert_eq!(bursts, [0, 0, 0, 10, 10, 10, 10]);
+        assert_eq!([12, 10, 10, 10, 10].map(|messages| sender.burst(messages).1), [10, 0, 0, 0, 10]);
+        // More often after one that was shorter.
         assert_eq!(
-            [1, 10].map(|messages| sender.burst(messages)),
-            [1, STREAM_AFTER],
-            "a lone one in between"
+            [9, 10, 10, 10, 10, 10, 10].map(|messages| sender.burst(messages).1),
+            [10, 0, 0, 0, 0, 0, 10]
         );
     }
 
@@ -218,7 +295,7 @@ mod tests {
     fn a_receive_in_between_makes_no_stream() {
         let mut sender = Sender::new();
         for receives in 0..20 {
-            assert!(!sender.rhythm.makes_stream(sender.now, receives as u32, receives));
+            assert_eq!(sender.rhythm.note_message(sender.now, receives as u32, receives), Step::Write);
             sender.rhythm.note_write_until(sender.now, sender.now);
         }
     }
@@ -228,12 +305,24 @@ mod tests {
         let mut rhythm = WriteRhythm::default();
         let now = Instant::now();
         rhythm.note_flush_at(now);
-        assert!(!rhythm.has_paused(now + PAUSE - MICROSECOND));
-        assert!(rhythm.has_paused(now + PAUSE));
-        assert!(!rhythm.has_paused(now + PAUSE + WAKE_INTERVAL - MICROSECOND), "just woken");
-        assert!(rhythm.has_paused(now + PAUSE + WAKE_INTERVAL));
+        let soon_after = PAUSE + WAKE_INTERVAL - MICROSECOND;
+        let looks = [PAUSE - MICROSECOND, PAUSE, soon_after, PAUSE + WAKE_INTERVAL];
+        let found = looks.map(|after| rhythm.note_watched_at(now + after, 1));
+        assert_eq!(found, [Watched::Nothing, Watched::Wake, Watched::Nothing, Watched::Wake]);
         let mut rhythm = WriteRhythm::default();
-        assert!(!rhythm.wakes_watcher(FEW + 1));
-        assert!(rhythm.wakes_watcher(2 * FEW + 1), "so few since then");
+        assert_eq!(rhythm.note_watched(FEW + 1), Watched::Nothing);
+        assert_eq!(rhythm.note_watched(2 * FEW + 1), Watched::Wake, "so few since then");
+    }
+
+    #[test]
+    fn the_last_of_a_burst_is_known_to_a_watched_stream_too() {
+        let (mut rhythm, mut now) = (WriteRhythm::default(), Instant::now());
+        let found = [1, 11, 21, 31, 41, 51, 62].map(|sent| {
+            now += WAKE_INTERVAL;
+            rhythm.note_watched_at(now, sent)
+        });
+        assert_eq!(found[..3], [Watched::Wake; 3]);
+        assert_eq!(found[3..6], [Watched::Ends { last: 10 }; 3]);
+        assert_eq!(found[6], Watched::Wake);
     }
 }

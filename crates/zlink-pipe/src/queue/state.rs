@@ -76,6 +76,8 @@ pub(super) struct State {
     pub(super) ended: bool,
     /// A stream is on: gather rather than write each message.
     pub(super) streaming: bool,
+    /// The stream is likely to end with the message that makes so many that have gathered. 0: nobody can tell.
+    pub(super) last: usize,
     /// A watcher looks at the queue from time to time: it need not be woken.
     pub(super) watched: bool,
     /// Batches the producer wrote itself, and how many the watcher has seen.
@@ -110,6 +112,7 @@ impl State {
             may_nap: true,
             ended: false,
             streaming: false,
+            last: 0,
             watched: false,
             flushes: 0,
             flushes_seen: 0,
@@ -321,7 +324,9 @@ impl State {
     #[inline]
     pub(super) fn after_append(&mut self) -> Pushed {
         let may_write = self.writer == Writer::Idle && self.config.direct;
-        if may_write && (self.is_batch_complete() || self.config.gather == Some(false)) {
+        let ends = self.messages == self.last;
+        if may_write && (ends || self.is_batch_complete() || self.config.gather == Some(false)) {
+            self.streaming &= !ends;
             self.grant_to_flush();
             return Pushed::Write;
         }

@@ -405,3 +405,53 @@ fn small_marks_and_eager_pipes_know_no_naps() {
         assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Wake);
     }
 }
+
+#[test]
+fn a_bypass_that_is_declined_gathers_until_the_last_message() {
+    let queue = Queue::new(config(10));
+    queue.attach();
+    let _ = queue.release(Holder::IoThread, 0);
+    let push = || queue.push_one(&mut Body::Slice(b"x"));
+    assert_eq!(push(), Pushed::Bypass);
+    assert!(queue.decline_bypass(3));
+    assert_eq!((queue.in_flight(), queue.confirm()), (0, false));
+    assert_eq!([push(), push(), push()], [Pushed::Wake, Pushed::Queued, Pushed::Write]);
+    assert!(queue.confirm());
+    let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
+    assert_eq!(queue.take_for_write(&mut batch, &mut spent), None);
+    assert_eq!(queue.release(Holder::Producer, 3), Release::default());
+    // The stream is over.
+    assert_eq!(push(), Pushed::Bypass);
+    assert!(queue.confirm());
+    let _ = queue.release(Holder::Producer, 1);
+    // Somebody else writes before: nobody can tell any more which is the last.
+    assert_eq!(push(), Pushed::Bypass);
+    assert!(queue.decline_bypass(3));
+    assert_eq!([push(), push()], [Pushed::Wake, Pushed::Queued]);
+    assert!(queue.acquire_gathered());
+    let _ = queue.take_for_write(&mut batch, &mut spent);
+    queue.leave_gathering();
+    assert_eq!([push(), push(), push()], [Pushed::Queued; 3]);
+}
+
+#[test]
+fn a_bypass_that_is_declined_when_the_connection_is_gone_is_queued() {
+    let queue = Queue::new(config(10));
+    queue.attach();
+    let _ = queue.release(Holder::IoThread, 0);
+    assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Bypass);
+    let _ = queue.detach(0, &mut VecDeque::new());
+    assert!(queue.decline_bypass(3));
+    assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Wake);
+    assert_eq!((queue.in_flight(), queue.writer()), (1, Writer::Detached));
+}
+
+#[test]
+fn a_bypass_is_not_declined_where_messages_are_not_to_be_gathered() {
+    let queue = Queue::new(QueueConfig { gather: Some(false), ..config(10) });
+    queue.attach();
+    let _ = queue.release(Holder::IoThread, 0);
+    assert_eq!(queue.push_one(&mut Body::Slice(b"x")), Pushed::Bypass);
+    assert!(!queue.decline_bypass(3));
+    assert!(queue.confirm());
+}

@@ -139,6 +139,7 @@ impl Queue {
         }
         state.bytes = 0;
         state.messages = 0;
+        state.last = 0;
         reached
     }
 

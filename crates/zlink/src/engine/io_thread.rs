@@ -14,7 +14,7 @@ use super::connection::{Connection, WriteTurn};
 use super::datagram::DatagramSession;
 use super::listener::{BoundEndpoint, ListenerHandle};
 use super::session::{ConnectTo, Port, Session, SessionHandle};
-use crate::reactor::{Epoll, Events, Interest, Scheduling, TimerId, Timers, Waker, block_signals};
+use crate::reactor::{Alarm, Epoll, Events, Interest, Scheduling, TimerId, Timers, Waker, block_signals};
 use crate::transport::Resolver;
 
 /// How often a stream that its producer writes is looked after: the longest a rest of it may lie there.
@@ -24,6 +24,7 @@ const LEASE_INTERVAL: Duration = Duration::from_millis(2);
 /// Looks at leases whose holder was waiting each time, before nobody looks any more.
 const LEASE_PATIENCE: u32 = 8;
 const WAKER_TOKEN: u64 = u64::MAX;
+const ALARM_TOKEN: u64 = u64::MAX - 1;
 
 /// Names a bound or connected endpoint for unbind and disconnect. Unique within the process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -40,6 +41,9 @@ impl EndpointId {
         EndpointId(next_key())
     }
 }
+
+/// How long a thread sleeps on that is to be woken soon.
+const SOON: Duration = Duration::from_micros(50);
 
 /// What other threads ask of an I/O thread.
 pub(crate) enum Command {
@@ -92,12 +96,15 @@ pub(crate) enum Command {
 struct Mailbox {
     commands: Vec<Command>,
     asleep: bool,
+    /// The alarm is set: it ends the sleep soon.
+    alarmed: bool,
 }
 
 /// The part of an I/O thread that other threads see.
 pub(crate) struct IoShared {
     mailbox: Mutex<Mailbox>,
     waker: Waker,
+    alarm: Alarm,
     pub(super) epoll: Epoll,
     /// Sessions and listeners, to spread new ones.
     pub(crate) load: AtomicUsize,
@@ -118,6 +125,21 @@ impl IoShared {
             self.waker.wake();
         }
     }
+
+    /// As [`post`](Self::post), for a command that there will be nothing left to do for if it is obeyed a moment later.
+    pub(crate) fn post_soon(&self, command: Command) {
+        let mut mailbox = self.lock();
+        mailbox.commands.push(command);
+        if !mailbox.asleep || mailbox.alarmed {
+            return;
+        }
+        mailbox.alarmed = self.alarm.set(SOON);
+        if !mailbox.alarmed {
+            mailbox.asleep = false;
+            drop(mailbox);
+            self.waker.wake();
+        }
+    }
 }
 
 /// A running I/O thread.
@@ -132,11 +154,13 @@ impl IoThread {
         let shared = Arc::new(IoShared {
             mailbox: Mutex::default(),
             waker: Waker::new()?,
+            alarm: Alarm::new()?,
             epoll: Epoll::new()?,
             load: AtomicUsize::new(0),
             resolver: Resolver::new(),
         });
         shared.epoll.add(shared.waker.as_fd(), WAKER_TOKEN, Interest::READ)?;
+        shared.epoll.add(shared.alarm.as_fd(), ALARM_TOKEN, Interest::READ)?;
         let mut loop_state = Thread::new(Arc::clone(&shared));
         let (tell, told) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name(name).spawn(move || {
@@ -270,6 +294,10 @@ impl Thread {
                     self.shared.waker.drain();
                     continue;
                 }
+                if event.token == ALARM_TOKEN {
+                    self.shared.alarm.drain();
+                    continue;
+                }
                 self.serve(event.token, |object, key, thread| match object {
                     Object::Listener(listener) => {
                         listener.accept(key, thread);
@@ -285,7 +313,7 @@ impl Thread {
             }
             {
                 let mut mailbox = self.shared.lock();
-                mailbox.asleep = false;
+                (mailbox.asleep, mailbox.alarmed) = (false, false);
                 std::mem::swap(&mut mailbox.commands, &mut commands);
             }
             for command in commands.drain(..) {

@@ -1,11 +1,11 @@
 //! Readiness, wake-ups and deadlines: what an I/O thread sleeps on.
 //!
-//! The module owns kernel objects ([`Epoll`], [`Waker`], [`Wakeup`]) and the ordered set of deadlines
+//! The module owns kernel objects ([`Epoll`], [`Waker`], [`Alarm`], [`Wakeup`]) and the ordered set of deadlines
 //! ([`Timers`]). It knows nothing of sockets' meaning: a source is a file descriptor with a token,
 //! a timer is a deadline with a key, and what either stands for is the caller's business.
 //!
 //! One thread waits on an [`Epoll`]; any thread may add, modify or delete sources, and any thread may
-//! call [`Waker::wake`]. [`Timers`] belongs to one thread.
+//! call [`Waker::wake`] and [`Alarm::set`]. [`Timers`] belongs to one thread.
 
 #![forbid(unsafe_code)]
 
@@ -20,5 +20,5 @@ pub(crate) use epoll::{Epoll, Events, Interest, find_readable, is_writable_withi
 pub(crate) use scheduling::Scheduling;
 pub(crate) use signals::{block_signals, may_have_run_a_handler};
 pub(crate) use timers::{TimerId, Timers};
-pub(crate) use waker::Waker;
+pub(crate) use waker::{Alarm, Waker};
 pub(crate) use wakeup::{Ended, Wakeup};
