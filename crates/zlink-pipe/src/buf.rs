@@ -82,6 +82,9 @@ struct Block {
     len: usize,
 }
 
+/// Of a longer message the processor is told of the header only: it is not copied, or finds itself how it goes on.
+const MOST_PREFETCHED: usize = 2048;
+
 const HEAD: usize = size_of::<Block>();
 const _: () = assert!(align_of::<Block>() == magazines::ALIGN);
 
@@ -298,6 +301,65 @@ impl Buf {
     pub fn as_slice(&self) -> &[u8] {
         // SAFETY: the first `len` bytes are initialised and, while shared, never written.
         unsafe { std::slice::from_raw_parts(Block::data(self.block), self.block.as_ref().len) }
+    }
+
+    /// The bytes from `start` to `end`. Of a chunk that is still being filled ([`SharedFrames`](crate::SharedFrames)) only
+    /// those may be asked for that are there.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not within the buffer.
+    #[inline]
+    pub(crate) fn range(&self, start: usize, end: usize) -> &[u8] {
+        // SAFETY: the block lives as long as `self`, and its length does not change while it is shared.
+        let len = unsafe { self.block.as_ref().len };
+        assert!(start <= end && end <= len, "not within the buffer");
+        // SAFETY: the range is within the initialised bytes, and by the condition above nobody writes to it.
+        unsafe { std::slice::from_raw_parts(Block::data(self.block).add(start), end - start) }
+    }
+
+    /// Tells the processor that some `len` bytes from `at` on are read soon.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, at: usize, len: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let bytes = Block::data(self.block).wrapping_add(at).cast::<i8>();
+            let len = if len <= MOST_PREFETCHED { len } else { 0 };
+            let mut line = 0;
+            while line <= len {
+                // SAFETY: a hint, which reads nothing: any address will do.
+                unsafe { _mm_prefetch(bytes.wrapping_add(line), _MM_HINT_T0) };
+                line += 64;
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (at, len);
+    }
+
+    /// Overwrites the bytes from `start` on.
+    ///
+    /// # Safety
+    ///
+    /// There are so many, and nobody reads them now, or has a slice of the buffer that holds any of them.
+    pub(crate) unsafe fn write_at(&self, start: usize, bytes: &[u8]) {
+        debug_assert!(start + bytes.len() <= self.capacity());
+        // SAFETY: the bytes are within the block, and nobody else uses them: the caller's. The block was allocated for
+        // writing, and `self.block` is the pointer that the allocator gave.
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), Block::data(self.block).add(start), bytes.len());
+        }
+    }
+
+    /// Whether nobody else refers to it.
+    pub(crate) fn is_unique(&self) -> bool {
+        // SAFETY: the block lives as long as `self`.
+        unsafe { self.block.cast::<Owner>().as_ref() }.is_unique()
+    }
+
+    /// Whether both are the same buffer.
+    pub(crate) fn is(&self, other: &Buf) -> bool {
+        self.block == other.block
     }
 
     /// Bytes that the allocation holds in all: what a reference to a part of it keeps alive.

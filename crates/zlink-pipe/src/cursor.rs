@@ -149,14 +149,17 @@ impl Cursor {
     fn advance(&mut self, front: Front) {
         self.read += usize::from(!front.more);
         self.at = front.end;
-        if self.chunk.as_ref().is_none_or(|chunk| front.end == chunk.as_slice().len()) {
-            self.close_chunk();
+        match &self.chunk {
+            Some(chunk) if front.end != chunk.as_slice().len() => {
+                chunk.prefetch(front.end, front.end - front.start)
+            }
+            _ => self.close_chunk(),
         }
     }
 
     #[cold]
     fn close_chunk(&mut self) {
-        self.spent.extend(self.chunk.take().map(Chunk::into_buf));
+        self.spent.extend(self.chunk.take().and_then(Chunk::into_buf));
         self.open_next();
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::buf::{Buf, BufMut};
 use crate::message::Message;
+use crate::shared::SharedFrame;
 use crate::staging::Body;
 
 /// `MORE` flag of a ZMTP/2 frame (23/ZMTP, "Framing").
@@ -74,6 +75,8 @@ pub struct Chunk {
     start: usize,
     end: usize,
     messages: usize,
+    /// Other queues hold frames of the buffer too, and it may still be filled.
+    shared: bool,
 }
 
 impl Chunk {
@@ -83,13 +86,36 @@ impl Chunk {
     /// a message: readers walk the headers without checking them again.
     pub fn new(buf: Buf, start: usize, end: usize, messages: usize) -> Self {
         debug_assert!(start <= end && end <= buf.as_slice().len());
-        Chunk { buf, start, end, messages }
+        Chunk { buf, start, end, messages, shared: false }
+    }
+
+    /// The message in `frame`.
+    pub(crate) fn shared(frame: &SharedFrame<'_>) -> Self {
+        let &SharedFrame { chunk, start, end, .. } = frame;
+        Chunk { buf: chunk.clone(), start, end, messages: 1, shared: true }
+    }
+
+    /// Adds the message in `frame` if it follows in the same memory. Returns whether it does.
+    #[inline]
+    pub(crate) fn extend(&mut self, frame: &SharedFrame<'_>) -> bool {
+        let follows = self.end == frame.start && self.buf.is(frame.chunk);
+        if follows {
+            self.end = frame.end;
+            self.messages += 1;
+        }
+        follows
     }
 
     /// The framed bytes.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
-        &self.buf.as_slice()[self.start..self.end]
+        self.buf.range(self.start, self.end)
+    }
+
+    /// See [`Buf::prefetch`].
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, at: usize, len: usize) {
+        self.buf.prefetch(self.start + at, len);
     }
 
     /// The buffer and the bounds of the frames in it.
@@ -101,8 +127,9 @@ impl Chunk {
         Chunk { messages, ..self }
     }
 
-    pub(crate) fn into_buf(self) -> Buf {
-        self.buf
+    /// The buffer, to be reused, unless it is shared.
+    pub(crate) fn into_buf(self) -> Option<Buf> {
+        (!self.shared).then_some(self.buf)
     }
 
     /// Messages that end in this chunk.
@@ -221,10 +248,10 @@ impl Entry {
         self.len() == 0
     }
 
-    /// The buffer of a chunk, to be reused.
+    /// The buffer of a chunk, to be reused, unless it is shared.
     pub fn into_buf(self) -> Option<Buf> {
         match self {
-            Entry::Chunk { chunk, .. } => Some(chunk.into_buf()),
+            Entry::Chunk { chunk, .. } => chunk.into_buf(),
             Entry::Body { .. } => None,
         }
     }

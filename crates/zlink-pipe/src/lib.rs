@@ -18,6 +18,7 @@ mod entry;
 mod magazines;
 mod message;
 mod queue;
+mod shared;
 mod short_mutex;
 mod staging;
 mod sync;
@@ -28,6 +29,7 @@ pub use cursor::Cursor;
 pub use entry::{Chunk, Entry, Frames, Position};
 pub use message::{GroupError, MAX_GROUP_LEN, Message, Properties, group_name};
 pub use queue::{Credit, Holder, Limit, Pushed, Queue, QueueConfig, Release, Taken, Watch, Writer};
+pub use shared::{SharedFrame, SharedFrames};
 pub use short_mutex::{ShortGuard, ShortMutex};
 pub use staging::{Body, Staging};
 

@@ -231,7 +231,7 @@ impl Message {
     /// If the range is not within the buffer.
     #[inline]
     pub fn assign_part(&mut self, buf: &Buf, start: usize, end: usize) {
-        let bytes = &buf.as_slice()[start..end];
+        let bytes = buf.range(start, end);
         if bytes.len() < SHARE_FROM || bytes.len() < buf.capacity() / SLACK {
             self.assign_copy(bytes);
             return;

@@ -3,6 +3,7 @@
 use crate::buf::BufMut;
 use crate::entry::{Chunk, Entry, MAX_HEADER, Position, encode_header};
 use crate::message::Message;
+use crate::shared::SharedFrame;
 use crate::{BY_REFERENCE, CHUNK_SIZE};
 
 /// A part to be sent: the caller's bytes, or a message that may be taken.
@@ -11,6 +12,8 @@ pub enum Body<'a> {
     Slice(&'a [u8]),
     /// A message; taken (left empty) if it travels by reference.
     Message(&'a mut Message),
+    /// A message that goes to several queues, framed.
+    Shared(&'a SharedFrame<'a>),
 }
 
 impl Body<'_> {
@@ -20,6 +23,7 @@ impl Body<'_> {
         match self {
             Body::Slice(bytes) => bytes,
             Body::Message(message) => message.as_slice(),
+            Body::Shared(frame) => frame.body(),
         }
     }
 
@@ -43,8 +47,8 @@ impl Body<'_> {
     /// The body as a message of its own.
     pub fn take(&mut self) -> Message {
         match self {
-            Body::Slice(bytes) => Message::copy_from(bytes),
             Body::Message(message) => std::mem::take(*message),
+            Body::Slice(_) | Body::Shared(_) => Message::copy_from(self.as_slice()),
         }
     }
 }

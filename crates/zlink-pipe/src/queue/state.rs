@@ -6,6 +6,7 @@ use super::token::Writer;
 use super::{Credit, Limit, Pushed, QueueConfig};
 use crate::buf::{Buf, BufMut};
 use crate::entry::{Chunk, Entry, MAX_HEADER, Position, encode_header};
+use crate::shared::SharedFrame;
 use crate::staging::{Body, Staging};
 use crate::{BY_REFERENCE, CHUNK_SIZE, LOCAL_BY_REFERENCE};
 
@@ -228,6 +229,11 @@ impl State {
             self.append_by_reference(Entry::body(body.take(), false, Position::Whole));
             return;
         }
+        if let Body::Shared(frame) = body
+            && self.append_shared(frame)
+        {
+            return;
+        }
         let mut header = [0; MAX_HEADER];
         let header_len = encode_header(false, len, &mut header);
         let open = self.open_with_room(header_len + len);
@@ -235,6 +241,26 @@ impl State {
         open.extend_from_slice(body.as_slice());
         self.open_messages += 1;
         self.bytes += header_len + len;
+    }
+
+    /// Queues a frame without a copy if it follows the last one in memory, is the first, or begins a chunk: so a queue that
+    /// gets few of the messages, or has some of its own between them, does not keep whole chunks for them.
+    fn append_shared(&mut self, frame: &SharedFrame<'_>) -> bool {
+        if self.config.local || self.open_messages > 0 {
+            return false;
+        }
+        let extended = match self.entries.back_mut() {
+            Some(Entry::Chunk { chunk, position: Position::Whole }) => chunk.extend(frame),
+            _ => false,
+        };
+        if !extended {
+            if !self.entries.is_empty() && frame.start != 0 {
+                return false;
+            }
+            self.entries.push_back(Entry::whole(Chunk::shared(frame)));
+        }
+        self.bytes += frame.end - frame.start;
+        true
     }
 
     /// Whether a small body that is lent travels by reference: its owner learns when it is done with. A connection that
@@ -249,7 +275,7 @@ impl State {
         match body {
             _ if !self.config.local => BY_REFERENCE,
             Body::Message(_) => LOCAL_BY_REFERENCE,
-            Body::Slice(_) => LOCAL_SLICE_BY_REFERENCE,
+            Body::Slice(_) | Body::Shared(_) => LOCAL_SLICE_BY_REFERENCE,
         }
     }
 

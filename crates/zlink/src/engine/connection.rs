@@ -416,6 +416,7 @@ impl Connection {
     /// Reads while the socket has something, up to a turn's worth.
     fn read_turn(&self, state: &mut ReadState, by: Holder) -> ReadTurn {
         let mut any = false;
+        state.half.set_company(self.io.load.load(Ordering::Relaxed));
         for _ in 0..READS_PER_TURN {
             if self.inward.room() == 0 {
                 state.paused = true;

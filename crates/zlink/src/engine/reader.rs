@@ -18,8 +18,12 @@ use zlink_zmtp::zws::frame::Kind;
 
 use super::framing::{Framing, Header};
 
-/// Most a read buffer grows to.
+/// Most a read buffer grows to, and most among many connections.
 const MAX_BUFFER: usize = 256 * 1024;
+const MAX_OF_MANY: usize = 16 * 1024;
+/// Bytes that the read buffers of an I/O thread's connections grow to together: what is received lies in a processor's
+/// caches until it is read, and buffers that hold half as much are read twice as often.
+const MAX_TOGETHER: usize = 4 << 20;
 /// A frame that does not fit the rest of the buffer and whose body is at least this long is read straight
 /// into storage of its own.
 const OWN_STORAGE: usize = 16 * 1024;
@@ -73,6 +77,7 @@ pub(super) struct ReadHalf {
     recent: VecDeque<Buf>,
     next_size: usize,
     min_size: usize,
+    max_size: usize,
     /// Whether the frame before was large: another is likely, so read little before its header is known.
     after_large: bool,
 }
@@ -98,6 +103,7 @@ impl ReadHalf {
             recent: VecDeque::new(),
             next_size: min_size,
             min_size,
+            max_size: MAX_BUFFER.max(min_size),
             after_large: false,
         }
     }
@@ -105,6 +111,13 @@ impl ReadHalf {
     /// Lets every frame go through `opener`.
     pub(super) fn with_opener(self, opener: Option<Opener>) -> Self {
         ReadHalf { opener: opener.map(Box::new), ..self }
+    }
+
+    /// How many connections share the I/O thread, this one among them: the more, the smaller are their buffers.
+    pub(super) fn set_company(&mut self, connections: usize) {
+        let each = (MAX_TOGETHER / connections.max(1)).clamp(MAX_OF_MANY, MAX_BUFFER);
+        self.max_size = each.max(self.min_size);
+        self.next_size = self.next_size.min(self.max_size);
     }
 
     /// Whether frames are in the pipe's form as they arrive.
@@ -242,7 +255,7 @@ impl ReadHalf {
     /// Lets the buffer grow with traffic and shrink without.
     fn adapt(&mut self, n: usize) {
         if self.buf.room() == 0 {
-            self.next_size = (self.buf.capacity() * 4).clamp(self.min_size, MAX_BUFFER.max(self.min_size));
+            self.next_size = (self.buf.capacity() * 4).clamp(self.min_size, self.max_size);
         } else if n < self.buf.capacity() / 16 && self.next_size > self.min_size {
             self.next_size = (self.next_size / 2).max(self.min_size);
         }

@@ -136,6 +136,22 @@ fn buffers_grow_with_traffic_and_are_reused() {
 }
 
 #[test]
+fn buffers_are_the_smaller_the_more_connections_there_are() {
+    let mut reader = half(Framing::V2, None);
+    let mut grown_to = |connections: usize| {
+        reader.set_company(connections);
+        for _ in 0..20 {
+            decode(&mut reader, &frame(0, &[1; 60]).repeat(5000), 1 << 20).expect("valid frames");
+        }
+        reader.next_size
+    };
+    assert_eq!(
+        [0, 1, 16, 64, 10_000, 64, 1].map(&mut grown_to).map(|bytes| bytes >> 10),
+        [256, 256, 256, 64, 16, 64, 256]
+    );
+}
+
+#[test]
 fn joins_and_leaves_are_messages_for_a_radio_only() {
     let stream = [frame(4, b"\x04JOINtv"), frame(4, b"\x05LEAVEtv"), frame(4, b"\x04JOIN")].concat();
     let mut radio = ReadHalf::new(Framing::V2, None, SocketType::Radio, 64);

@@ -1,8 +1,11 @@
 //! Sending a message to some or all pipes at once.
 
-use zlink_pipe::Body;
+use zlink_pipe::{Body, Message, SharedFrames};
 
 use crate::pipe::Pipes;
+
+/// Peers that a message goes to from which on its frame is shared, instead of being copied for each.
+const MANY: usize = 4;
 
 /// What is known of a pipe, by its index.
 #[derive(Clone, Copy, Default)]
@@ -30,6 +33,7 @@ pub(super) struct Distributor {
     under_way: bool,
     /// Those that the part last sent did not reach, for want of room.
     missed: Vec<usize>,
+    frames: SharedFrames,
 }
 
 impl Distributor {
@@ -136,15 +140,21 @@ impl Distributor {
         let by_reference = body.goes_by_reference();
         let takes = by_reference || matches!(body, Body::Message(_));
         let shared = (self.selected.len() > 1 && takes).then(|| body.take());
+        let bytes = shared.as_ref().map_or_else(|| body.as_slice(), Message::as_slice);
+        // And, where many get it, one frame.
+        let framed = first && !more && !by_reference && self.selected.len() >= MANY;
+        let mut frames = std::mem::take(&mut self.frames);
+        let frame = framed.then(|| frames.frame(bytes));
         let mut at = 0;
         while let Some(&pipe) = self.selected.get(at) {
-            let sent = match &shared {
-                None => self.send_to(pipe, pipes, body, first, more),
-                Some(message) if by_reference || pipes.takes_by_reference(pipe, message.len()) => {
+            let sent = match (&shared, &frame) {
+                (Some(message), _) if by_reference || pipes.takes_by_reference(pipe, message.len()) => {
                     let mut message = message.clone();
                     self.send_to(pipe, pipes, &mut Body::Message(&mut message), first, more)
                 }
-                Some(message) => self.send_to(pipe, pipes, &mut Body::Slice(message), first, more),
+                (_, Some(frame)) => self.send_to(pipe, pipes, &mut Body::Shared(frame), first, more),
+                (Some(message), None) => self.send_to(pipe, pipes, &mut Body::Slice(message), first, more),
+                (None, None) => self.send_to(pipe, pipes, body, first, more),
             };
             if sent {
                 at += 1;
@@ -155,6 +165,7 @@ impl Distributor {
                 self.missed.push(pipe);
             }
         }
+        self.frames = frames;
         &self.missed
     }
 

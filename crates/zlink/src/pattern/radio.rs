@@ -92,7 +92,7 @@ impl Pattern for Radio {
         }
         let group = match body {
             Body::Message(message) => message.group(),
-            Body::Slice(_) => &[],
+            Body::Slice(_) | Body::Shared(_) => &[],
         };
         self.distributor.begin();
         for &pipe in self.groups.get(group).into_iter().flatten().chain(&self.unheard) {

@@ -70,7 +70,7 @@ impl Pattern for Server {
         }
         let id = match body {
             Body::Message(message) => message.routing_id(),
-            Body::Slice(_) => 0,
+            Body::Slice(_) | Body::Shared(_) => 0,
         };
         let pipe = *self.routes.get(&id).ok_or(Error::HostUnreachable)?;
         pipes.send(pipe, body).map_err(|_| match pipes.get(pipe) {
