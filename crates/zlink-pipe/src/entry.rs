@@ -205,10 +205,14 @@ impl Entry {
         Entry::Body { header, header_len, body, position }
     }
 
-    /// An entry for a message of one part: framed in a chunk if small, by reference if large or lent.
+    /// An entry for a message of one part, framed in a chunk if small, by reference if large or lent; or for one that is
+    /// framed.
     pub fn message(body: &mut Body<'_>) -> Self {
         if body.goes_by_reference() {
             return Entry::body(body.take(), false, Position::Whole);
+        }
+        if let Body::Shared(frame) = body {
+            return Entry::whole(Chunk::shared(frame));
         }
         let len = body.as_slice().len();
         let mut header = [0; MAX_HEADER];

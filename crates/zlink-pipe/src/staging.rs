@@ -12,7 +12,7 @@ pub enum Body<'a> {
     Slice(&'a [u8]),
     /// A message; taken (left empty) if it travels by reference.
     Message(&'a mut Message),
-    /// A message that goes to several queues, framed.
+    /// A message that goes to several queues, of one part or more, framed. Only whole messages are sent so.
     Shared(&'a SharedFrame<'a>),
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zlink_pipe::{BY_REFERENCE, Body, Cursor, Entry, LOCAL_BY_REFERENCE, Message, Pushed, Queue, Staging};
+use zlink_pipe::{BY_REFERENCE, Body, Cursor, Entry, Message, Pushed, Queue, Staging};
 
 use crate::attach::{Attachment, Link, Marks, PeerInfo};
 use crate::engine::stats::{SocketCounters, SocketStats};
@@ -855,10 +855,9 @@ impl Pipes {
         self.get(index).is_some_and(PipeEnd::has_input)
     }
 
-    /// Whether a message of so many bytes, though small, is queued for `index` as it is.
-    pub(crate) fn takes_by_reference(&mut self, index: usize, len: usize) -> bool {
-        let is_inproc = |pipe: &mut PipeEnd| matches!(pipe.link, Link::Inproc(_));
-        len >= LOCAL_BY_REFERENCE && self.get(index).is_some_and(is_inproc)
+    /// Whether the peer is a socket of the process.
+    pub(crate) fn is_local(&mut self, index: usize) -> bool {
+        self.get(index).is_some_and(|pipe| matches!(pipe.link, Link::Inproc(_)))
     }
 
     pub(crate) fn has_room(&mut self, index: usize) -> bool {

@@ -229,10 +229,8 @@ impl State {
             self.append_by_reference(Entry::body(body.take(), false, Position::Whole));
             return;
         }
-        if let Body::Shared(frame) = body
-            && self.append_shared(frame)
-        {
-            return;
+        if let Body::Shared(frame) = body {
+            return self.append_shared(frame);
         }
         let mut header = [0; MAX_HEADER];
         let header_len = encode_header(false, len, &mut header);
@@ -243,24 +241,28 @@ impl State {
         self.bytes += header_len + len;
     }
 
-    /// Queues a frame without a copy if it follows the last one in memory, is the first, or begins a chunk: so a queue that
-    /// gets few of the messages, or has some of its own between them, does not keep whole chunks for them.
-    fn append_shared(&mut self, frame: &SharedFrame<'_>) -> bool {
-        if self.config.local || self.open_messages > 0 {
-            return false;
+    /// Queues a message that is framed: without a copy if it follows the last one in memory, is the first, or begins a chunk.
+    /// So a queue that gets few of the messages, or has some of its own between them, does not keep whole chunks for them.
+    fn append_shared(&mut self, frame: &SharedFrame<'_>) {
+        let bytes = frame.bytes();
+        self.bytes += bytes.len();
+        if self.config.local || self.open_messages > 0 || !self.holds_shared(frame) {
+            self.open_with_room(bytes.len()).extend_from_slice(bytes);
+            self.open_messages += 1;
         }
-        let extended = match self.entries.back_mut() {
-            Some(Entry::Chunk { chunk, position: Position::Whole }) => chunk.extend(frame),
-            _ => false,
-        };
-        if !extended {
-            if !self.entries.is_empty() && frame.start != 0 {
-                return false;
-            }
+    }
+
+    fn holds_shared(&mut self, frame: &SharedFrame<'_>) -> bool {
+        if let Some(Entry::Chunk { chunk, position: Position::Whole }) = self.entries.back_mut()
+            && chunk.extend(frame)
+        {
+            return true;
+        }
+        let begins = self.entries.is_empty() || frame.start == 0;
+        if begins {
             self.entries.push_back(Entry::whole(Chunk::shared(frame)));
         }
-        self.bytes += frame.end - frame.start;
-        true
+        begins
     }
 
     /// Whether a small body that is lent travels by reference: its owner learns when it is done with. A connection that

@@ -137,13 +137,16 @@ impl WriteHalf {
         queue.take_for_write(&mut self.batch, &mut self.spent)
     }
 
-    /// Writes one message that is not in the pipe, straight from the caller's memory. What the kernel does
+    /// Writes one message that is not in the pipe, straight from the caller's memory if it has one part. What the kernel does
     /// not take is kept, so that the message can go out again from its start.
     pub(super) fn write_one(&mut self, stream: &Stream, body: &mut Body<'_>) -> Progress {
         let bytes = body.as_slice();
         let mut header = [0; MAX_HEADER];
         let first = self.batch.is_empty() && !self.has_control() && self.encoder.is_written();
-        let Some(header_len) = self.encoder.header(false, bytes.len(), &mut header).filter(|_| first) else {
+        let parts = matches!(&*body, Body::Shared(frame) if !frame.is_single());
+        let Some(header_len) =
+            self.encoder.header(false, bytes.len(), &mut header).filter(|_| first && !parts)
+        else {
             self.batch.push_back(Entry::message(body));
             return self.write(stream, &mut TURN_BYTES.clone());
         };

@@ -1,6 +1,6 @@
 //! Sending a message to some or all pipes at once.
 
-use zlink_pipe::{Body, Message, SharedFrames};
+use zlink_pipe::{Body, LOCAL_BY_REFERENCE, SharedFrames};
 
 use crate::pipe::Pipes;
 
@@ -33,6 +33,7 @@ pub(super) struct Distributor {
     under_way: bool,
     /// Those that the part last sent did not reach, for want of room.
     missed: Vec<usize>,
+    /// Where messages that many get are framed.
     frames: SharedFrames,
 }
 
@@ -130,33 +131,85 @@ impl Distributor {
         self.slots.get(pipe).is_some_and(|slot| slot.attached && slot.selected_for == self.message)
     }
 
-    /// Sends a part to the selected pipes. Returns those of them that miss the message, as found with its
-    /// first part.
+    /// Sends a part to the selected pipes. Returns those of them that are found now to miss the message.
     pub(super) fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> &[usize] {
         self.missed.clear();
         let first = !self.under_way;
         self.under_way = more;
+        if self.shares(pipes, body, first, more) {
+            self.send_shared(pipes, body, first, more);
+            return &self.missed;
+        }
+        if self.frames.parts() > 0 {
+            // The message becomes too long to be framed as a whole.
+            for (at, mut part) in self.frames.take_parts().into_iter().enumerate() {
+                self.send_each(pipes, &mut Body::Message(&mut part), at == 0, true);
+            }
+        }
+        self.send_each(pipes, body, first, more);
+        &self.missed
+    }
+
+    /// Whether the message is framed once for all who get it.
+    fn shares(&self, pipes: &mut Pipes, body: &Body<'_>, first: bool, more: bool) -> bool {
+        let begun = if first {
+            // Sockets of the process take larger parts by reference.
+            self.selected.len() >= MANY && !(more && self.selected.iter().any(|&pipe| pipes.is_local(pipe)))
+        } else {
+            self.frames.parts() > 0
+        };
+        begun && !body.goes_by_reference() && self.frames.takes(body.as_slice())
+    }
+
+    /// Frames a part, and sends the message with its last one.
+    fn send_shared(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, first: bool, more: bool) {
+        if first && more {
+            self.retain(|slot, pipe| slot.room && pipes.check_room_or_drop(pipe).is_ok());
+        }
+        let mut frames = std::mem::take(&mut self.frames);
+        if let Some(frame) = frames.add(body.as_slice(), more) {
+            let single = frame.is_single();
+            let local = single.then(|| match body {
+                Body::Message(message) if message.len() >= LOCAL_BY_REFERENCE => Some(body.take()),
+                _ => None,
+            });
+            let local = local.flatten();
+            self.retain(|slot, pipe| {
+                let room = slot.room || !first;
+                match &local {
+                    Some(message) if pipes.is_local(pipe) => {
+                        room && pipes.send_or_drop(pipe, &mut Body::Message(&mut message.clone())).is_ok()
+                    }
+                    _ => room && pipes.send_or_drop(pipe, &mut Body::Shared(&frame)).is_ok(),
+                }
+            });
+        }
+        self.frames = frames;
+    }
+
+    /// Sends a part to each of the selected pipes by itself.
+    fn send_each(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, first: bool, more: bool) {
         // One body for all: what travels by reference would otherwise be copied for each, or gone with the first.
         let by_reference = body.goes_by_reference();
         let takes = by_reference || matches!(body, Body::Message(_));
         let shared = (self.selected.len() > 1 && takes).then(|| body.take());
-        let bytes = shared.as_ref().map_or_else(|| body.as_slice(), Message::as_slice);
-        // And, where many get it, one frame.
-        let framed = first && !more && !by_reference && self.selected.len() >= MANY;
-        let mut frames = std::mem::take(&mut self.frames);
-        let frame = framed.then(|| frames.frame(bytes));
+        self.retain(|slot, pipe| match &shared {
+            None => send_to(slot, pipe, pipes, body, first, more),
+            Some(message)
+                if by_reference || (message.len() >= LOCAL_BY_REFERENCE && pipes.is_local(pipe)) =>
+            {
+                send_to(slot, pipe, pipes, &mut Body::Message(&mut message.clone()), first, more)
+            }
+            Some(message) => send_to(slot, pipe, pipes, &mut Body::Slice(message), first, more),
+        });
+    }
+
+    /// Calls `send` for each selected pipe. Those for which it returns false have no room and miss the message.
+    #[inline]
+    fn retain(&mut self, mut send: impl FnMut(Slot, usize) -> bool) {
         let mut at = 0;
         while let Some(&pipe) = self.selected.get(at) {
-            let sent = match (&shared, &frame) {
-                (Some(message), _) if by_reference || pipes.takes_by_reference(pipe, message.len()) => {
-                    let mut message = message.clone();
-                    self.send_to(pipe, pipes, &mut Body::Message(&mut message), first, more)
-                }
-                (_, Some(frame)) => self.send_to(pipe, pipes, &mut Body::Shared(frame), first, more),
-                (Some(message), None) => self.send_to(pipe, pipes, &mut Body::Slice(message), first, more),
-                (None, None) => self.send_to(pipe, pipes, body, first, more),
-            };
-            if sent {
+            if send(self.slots[pipe], pipe) {
                 at += 1;
             } else {
                 let slot = &mut self.slots[pipe];
@@ -165,22 +218,20 @@ impl Distributor {
                 self.missed.push(pipe);
             }
         }
-        self.frames = frames;
-        &self.missed
     }
+}
 
-    #[inline]
-    fn send_to(&self, pipe: usize, pipes: &mut Pipes, body: &mut Body<'_>, first: bool, more: bool) -> bool {
-        if first && !self.slots[pipe].room {
-            return false;
-        }
-        if first && !more {
-            return pipes.send_or_drop(pipe, body).is_ok();
-        }
-        if first && pipes.check_room_or_drop(pipe).is_err() {
-            return false;
-        }
-        pipes.send_part(pipe, body, more);
-        true
+#[inline]
+fn send_to(slot: Slot, pipe: usize, pipes: &mut Pipes, body: &mut Body<'_>, first: bool, more: bool) -> bool {
+    if first && !slot.room {
+        return false;
     }
+    if first && !more {
+        return pipes.send_or_drop(pipe, body).is_ok();
+    }
+    if first && pipes.check_room_or_drop(pipe).is_err() {
+        return false;
+    }
+    pipes.send_part(pipe, body, more);
+    true
 }
