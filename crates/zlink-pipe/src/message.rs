@@ -245,10 +245,10 @@ impl Message {
     /// Makes this message a copy of `bytes`.
     #[inline]
     pub fn assign_copy(&mut self, bytes: &[u8]) {
+        if self.overwrite(bytes) {
+            return;
+        }
         if bytes.len() > INLINE {
-            if self.overwrite(bytes) {
-                return;
-            }
             let mut buf = BufMut::with_capacity(bytes.len());
             buf.extend_from_slice(bytes);
             let (owner, data) = buf.freeze().into_parts();

@@ -285,15 +285,16 @@ impl Pattern for Router {
             return Ok(more);
         }
         let pipe = self.queue.next_pipe(pipes).ok_or(Refusal::Blocked)?;
-        let name = self.names.get(pipe).and_then(Option::as_ref);
+        let name = self.names.get(pipe).and_then(Option::as_ref).map(Message::as_slice).unwrap_or_default();
         match sink {
             Sink::Message(slot) => {
-                let mut message = name.cloned().unwrap_or_default();
-                message.set_more(true);
-                message.set_properties(pipes.get(pipe).and_then(|end| end.peer.properties.as_ref()));
-                **slot = message;
+                // A copy: the memory of the message that was received before stays for the one that comes now.
+                slot.assign_copy(name);
+                slot.set_more(true);
+                slot.set_properties(pipes.get(pipe).and_then(|end| end.peer.properties.as_ref()));
+                slot.set_routing_id(0);
             }
-            Sink::Slice { .. } => sink.copy(name.map(Message::as_slice).unwrap_or_default()),
+            Sink::Slice { .. } => sink.copy(name),
         }
         self.reading = Some(pipe);
         Ok(true)
