@@ -164,8 +164,11 @@ impl Driver {
         let more = !input.byte().is_multiple_of(3);
         if self.staged.is_none() {
             match self.queue.check_room() {
-                None => self.staged = Some(Vec::new()),
-                Some(refused) => {
+                Ok(room) => {
+                    assert!(room > 0);
+                    self.staged = Some(Vec::new());
+                }
+                Err(refused) => {
                     self.refused(refused);
                     return None;
                 }

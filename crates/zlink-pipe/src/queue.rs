@@ -150,10 +150,18 @@ impl Queue {
         state.after_append()
     }
 
-    /// Whether a message would be admitted now: `None`, or the answer a push would get (`Full`, or
-    /// `FlushFirst` with the writer token).
-    pub fn check_room(&self) -> Option<Pushed> {
-        self.state.lock().admit()
+    /// How many messages would be admitted now, at least one, if nothing but those is pushed and the high-water mark stays;
+    /// `usize::MAX` without one.
+    ///
+    /// # Errors
+    ///
+    /// The answer that a push would get: `Full`, or `FlushFirst` with the writer token.
+    pub fn check_room(&self) -> Result<usize, Pushed> {
+        let mut state = self.state.lock();
+        match state.admit() {
+            None => Ok(state.left()),
+            Some(refused) => Err(refused),
+        }
     }
 
     /// Lets the room that was withheld by [`Credit::OnDemand`] count. Returns whether there was any, and there is room

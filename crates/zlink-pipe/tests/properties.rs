@@ -159,7 +159,7 @@ proptest! {
         let queue = Queue::new(QueueConfig { hwm, ..unlimited() });
         let (mut staging, mut cursor) = (Staging::new(), Cursor::new());
         for (i, message) in messages.iter().enumerate() {
-            prop_assert_eq!(queue.check_room(), (i >= hwm).then_some(Pushed::Full));
+            prop_assert_eq!(queue.check_room(), if i < hwm { Ok(hwm - i) } else { Err(Pushed::Full) });
             prop_assert_eq!(queue.room(), hwm.saturating_sub(i));
             if i < hwm {
                 let _ = push(&queue, &mut staging, message, false);

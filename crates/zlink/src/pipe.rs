@@ -119,6 +119,8 @@ pub(crate) struct PipeEnd {
     writes: WriteRhythm,
     wakes: WakeRhythm,
     burst: Option<Burst>,
+    /// Messages that will be taken at least, as seen when it was last looked for.
+    room: usize,
     /// The message under way is large, and its sender may wait a moment for the connection.
     patient: bool,
     /// The peer is gone: what it sent can be read, nothing can be sent.
@@ -149,6 +151,7 @@ impl PipeEnd {
             writes: WriteRhythm::default(),
             wakes: WakeRhythm::default(),
             burst: None,
+            room: 0,
             patient: false,
             gone: false,
             was_connected,
@@ -224,6 +227,7 @@ impl PipeEnd {
             return Err(Full);
         }
         self.wakes.note_send();
+        self.room = self.room.saturating_sub(1);
         let mut wake = Wake::Now;
         loop {
             match self.out.push_one(body) {
@@ -260,15 +264,25 @@ impl PipeEnd {
     }
 
     /// Whether the first part of a message would be taken.
+    #[inline]
     pub(crate) fn check_room(&mut self) -> Result<(), Full> {
         if self.gone {
             return Err(Full);
         }
+        if self.room > 0 { Ok(()) } else { self.look_for_room() }
+    }
+
+    fn look_for_room(&mut self) -> Result<(), Full> {
         loop {
             match self.out.check_room() {
-                None => return Ok(()),
-                Some(Pushed::FlushFirst) => self.write_gathered(false),
-                Some(_) => return Err(Full),
+                Ok(room) => {
+                    // Within the process the peer may lower the mark at any time.
+                    let holds = matches!(self.link, Link::Session(_));
+                    self.room = if holds { room } else { 0 };
+                    return Ok(());
+                }
+                Err(Pushed::FlushFirst) => self.write_gathered(false),
+                Err(_) => return Err(Full),
             }
         }
     }
@@ -289,6 +303,7 @@ impl PipeEnd {
             return;
         }
         self.wakes.note_send();
+        self.room = self.room.saturating_sub(1);
         let mut wake = Wake::Now;
         let mut pushed = self.out.push_staged(&mut self.staging);
         let start = (pushed == Pushed::Bypass).then(Instant::now);
@@ -583,6 +598,7 @@ impl PipeEnd {
         if self.inward.set_hwm(receive) {
             self.tell_producer();
         }
+        self.room = 0;
         self.out.set_hwm(send)
     }
 

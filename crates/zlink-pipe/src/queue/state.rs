@@ -154,6 +154,14 @@ impl State {
         self.config.hwm != 0 && self.in_flight + self.held >= self.config.hwm && !self.config.conflate
     }
 
+    /// Messages up to the mark.
+    pub(super) fn left(&self) -> usize {
+        match self.config {
+            QueueConfig { hwm: 0, .. } | QueueConfig { conflate: true, .. } => usize::MAX,
+            QueueConfig { hwm, .. } => hwm.saturating_sub(self.in_flight + self.held),
+        }
+    }
+
     /// Messages whose room is told of together: half the mark, so that a producer that is woken finds room for more
     /// than one, and rounded up, so that there is no mark without.
     pub(super) fn batch(&self) -> usize {

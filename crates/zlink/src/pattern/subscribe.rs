@@ -60,16 +60,17 @@ impl Subscriber {
         prefixes.for_each(|topic| announcer.tell_one(pipes, pipe, topic, true));
     }
 
-    /// Drops what was not subscribed to, up to the next message that was. Returns whether there is one.
-    fn find_wanted(&mut self, pipes: &mut Pipes) -> bool {
+    /// Drops what was not subscribed to, up to the next message that was. Returns its pipe.
+    #[inline]
+    fn find_wanted(&mut self, pipes: &mut Pipes) -> Option<usize> {
         while let Some(pipe) = self.queue.next_pipe(pipes) {
-            let Some(end) = pipes.get(pipe) else { return false };
-            if end.peek().is_some_and(|(part, _)| self.prefixes.matches(part) != self.invert) {
-                return true;
+            let (part, _) = pipes.get(pipe)?.peek()?;
+            if self.prefixes.matches(part) != self.invert {
+                return Some(pipe);
             }
             self.queue.drop_message(pipes, pipe);
         }
-        false
+        None
     }
 
     /// Sends a part that is no subscription to all publishers with room.
@@ -143,10 +144,14 @@ impl Pattern for Subscriber {
 
     #[inline]
     fn receive(&mut self, pipes: &mut Pipes, sink: &mut Sink<'_>) -> Result<bool, Refusal> {
-        if self.filters && self.receiving.is_none() && !self.find_wanted(pipes) {
-            return Err(Refusal::Blocked);
-        }
-        let (pipe, more) = self.queue.receive(pipes, sink)?;
+        let pipe = if self.filters && self.receiving.is_none() {
+            self.find_wanted(pipes)
+        } else {
+            self.queue.next_pipe(pipes)
+        };
+        let pipe = pipe.ok_or(Refusal::Blocked)?;
+        let more = pipes.read(pipe, sink);
+        self.queue.passed(pipes, more);
         self.receiving = more.then_some(pipe);
         Ok(more)
     }
@@ -158,7 +163,7 @@ impl Pattern for Subscriber {
 
     fn can_receive(&mut self, pipes: &mut Pipes) -> bool {
         if self.filters && self.receiving.is_none() {
-            return self.find_wanted(pipes);
+            return self.find_wanted(pipes).is_some();
         }
         self.queue.can_receive(pipes)
     }
