@@ -120,3 +120,32 @@ fn what_one_thread_gives_up_another_gets() {
         unsafe { give(block, size) };
     }
 }
+
+#[test]
+fn a_thread_has_the_small_block_that_it_freed_last_at_hand() {
+    let new = |size: usize| {
+        // SAFETY: the size is not zero.
+        let block = unsafe { std::alloc::alloc(Layout::from_size_align(size, ALIGN).expect("a layout")) };
+        NonNull::new(block).expect("memory")
+    };
+    // SAFETY: allocated above or handed out by `take`, and used no more.
+    let free = |block, size| unsafe { give(block, size) };
+    let (first, second) = (new(96), new(64));
+    free(first, 96);
+    assert_eq!((take(64), take(96), take(96)), (None, Some(first), None));
+    free(first, 96);
+    free(second, 64);
+    assert_eq!((take(96), take(64)), (None, Some(second)));
+    free(second, 64);
+    // Another thread has none of it, and gives back its own when it ends.
+    let other = std::thread::spawn(move || {
+        let none = take(64).is_none();
+        let block = new(64).as_ptr().expose_provenance();
+        // SAFETY: as above.
+        unsafe { give(NonNull::new(std::ptr::with_exposed_provenance_mut(block)).expect("memory"), 64) };
+        none
+    });
+    assert!(other.join().expect("no panic"));
+    assert_eq!(take(64), Some(second));
+    free(second, 64);
+}
