@@ -234,7 +234,7 @@ impl PipeEnd {
                 Pushed::Queued => return Ok(()),
                 Pushed::Bypass => {
                     let start = Instant::now();
-                    if let Some(when) = self.gathers_bypass(start, receives) {
+                    if let Some(when) = self.gathers_bypass(start, receives, !body.goes_by_reference()) {
                         wake = when;
                         continue;
                     }
@@ -307,7 +307,8 @@ impl PipeEnd {
         let mut wake = Wake::Now;
         let mut pushed = self.out.push_staged(&mut self.staging);
         let start = (pushed == Pushed::Bypass).then(Instant::now);
-        if let Some(when) = start.and_then(|start| self.gathers_bypass(start, receives)) {
+        let small = self.staging.is_small();
+        if let Some(when) = start.and_then(|start| self.gathers_bypass(start, receives, small)) {
             wake = when;
             pushed = self.out.push_staged(&mut self.staging);
         }
@@ -336,21 +337,21 @@ impl PipeEnd {
     }
 
     /// Watches the rhythm of sends for a message that may bypass the queue: several in a row, with nothing between them,
-    /// are a stream, which is gathered from then on. If this message gathers too, and is to be pushed again, returns when
-    /// the consumer is to be woken for it.
-    fn gathers_bypass(&mut self, start: Instant, receives: u64) -> Option<Wake> {
+    /// are a stream, which is gathered from then on. If this message gathers too, for which it must be `small`, and is to be
+    /// pushed again, returns when the consumer is to be woken for it.
+    fn gathers_bypass(&mut self, start: Instant, receives: u64, small: bool) -> Option<Wake> {
         self.burst.get_or_insert(Burst { start, receives });
         match self.writes.note_message(start, self.wakes.sent(), receives) {
-            Step::Write => None,
+            Step::Gather { last } if small => {
+                // The sender itself is to write the last one.
+                let wake = if last > 0 { Wake::Soon } else { Wake::Now };
+                self.out.decline_bypass(last).then_some(wake)
+            }
             Step::Stream => {
                 self.out.set_streaming(true);
                 None
             }
-            // The sender itself is to write the last one.
-            Step::Gather { last } => {
-                let wake = if last > 0 { Wake::Soon } else { Wake::Now };
-                self.out.decline_bypass(last).then_some(wake)
-            }
+            Step::Write | Step::Gather { .. } => None,
         }
     }
 
