@@ -16,9 +16,9 @@ const BURST: u32 = 4;
 /// The same, from the first on, where so many bursts have come in a row.
 const BURSTS: u32 = 2;
 /// The last of a burst is known where bursts were as long as the one before so many times in a row; twice as many after
-/// each burst that was shorter than that, and was late by it.
+/// each burst that was shorter than that, and was late by it, so many times.
 const STEADY: u32 = 2;
-const STEADIEST: u32 = 1024;
+const MOST_MISSES: u32 = 9;
 
 /// A message that comes so long after the sender's last write of a stream, and is the first that gathers since all was
 /// written, is not left until the stream is looked at, if no more than `FEW` had gathered before: the I/O thread is woken,
@@ -112,7 +112,7 @@ impl WriteRhythm {
     fn note_pause(&mut self, sent: u32) {
         let length = sent.wrapping_sub(std::mem::replace(&mut self.began, sent));
         if length < std::mem::take(&mut self.foretold) {
-            self.misses += 1;
+            self.misses = (self.misses + 1).min(MOST_MISSES);
         }
         self.steady = if length == self.length { self.steady.saturating_add(1) } else { 0 };
         self.length = length;
@@ -121,8 +121,7 @@ impl WriteRhythm {
 
     /// Messages of the burst that begins; 0 if nobody can tell.
     fn foretell(&mut self) -> usize {
-        let enough = STEADY.checked_shl(self.misses).map_or(STEADIEST, |enough| enough.min(STEADIEST));
-        if self.bursts >= BURSTS && self.steady >= enough {
+        if self.bursts >= BURSTS && self.steady >= STEADY << self.misses {
             self.foretold = self.length;
         }
         self.foretold as usize
@@ -289,6 +288,14 @@ mod tests {
             [9, 10, 10, 10, 10, 10, 10].map(|messages| sender.burst(messages).1),
             [10, 0, 0, 0, 0, 0, 10]
         );
+        // And in the end not at all, as good as.
+        for _ in 0..40 {
+            for _ in 0..1100 {
+                sender.burst(10);
+            }
+            sender.burst(9);
+        }
+        assert_eq!([10; 1000].map(|messages| sender.burst(messages).1), [0; 1000]);
     }
 
     #[test]
