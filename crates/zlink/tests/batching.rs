@@ -154,19 +154,22 @@ fn a_batch_that_is_not_complete_waits_for_the_time_out() {
 #[test]
 fn bursts_of_one_length_are_each_written_by_one_call_with_their_last_message() {
     let context = Context::new();
-    let (pull, push) = connected(&context, |_| {});
-    // Whether so many bursts in a row were each one batch, written by their sender.
-    let each_was_one = |bursts: u64| {
-        let before = push.stats();
-        (0..bursts).for_each(|_| exchange(&pull, &push, 10));
-        let after = push.stats();
-        after.gathered_writes == before.gathered_writes + bursts
-            && (after.immediate_writes, after.io_thread_writes)
-                == (before.immediate_writes, before.io_thread_writes)
-    };
-    let seen = (0..1000).any(|_| each_was_one(10));
+    // Whether a burst was one batch, written by its sender. On a machine so busy that bursts are torn nobody foretells their
+    // length; a new connection begins anew.
+    let seen = (0..100).any(|_| {
+        let (pull, push) = connected(&context, |_| {});
+        (0..100).any(|_| {
+            let before = push.stats();
+            exchange(&pull, &push, 10);
+            let after = push.stats();
+            after.gathered_writes == before.gathered_writes + 1
+                && after.immediate_writes == before.immediate_writes
+                && after.io_thread_writes == before.io_thread_writes
+        })
+    });
     assert_eq!(seen, direct_io());
     // One that is shorter is not kept back until it is as long, and one that is longer loses nothing.
+    let (pull, push) = connected(&context, |_| {});
     for messages in [1, 9, 11, 25, 10] {
         (0..5).for_each(|_| exchange(&pull, &push, 10));
         exchange(&pull, &push, messages);
