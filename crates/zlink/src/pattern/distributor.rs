@@ -168,20 +168,24 @@ impl Distributor {
         }
         let mut frames = std::mem::take(&mut self.frames);
         if let Some(frame) = frames.add(body.as_slice(), more) {
-            let single = frame.is_single();
-            let local = single.then(|| match body {
-                Body::Message(message) if message.len() >= LOCAL_BY_REFERENCE => Some(body.take()),
-                _ => None,
-            });
-            let local = local.flatten();
-            self.retain(|slot, pipe| {
-                let room = slot.room || !first;
-                match &local {
-                    Some(message) if pipes.is_local(pipe) => {
-                        room && pipes.send_or_drop(pipe, &mut Body::Message(&mut message.clone())).is_ok()
-                    }
-                    _ => room && pipes.send_or_drop(pipe, &mut Body::Shared(&frame)).is_ok(),
+            // None of several parts goes to a socket of the process.
+            let local = match body {
+                Body::Message(message) if frame.is_single() && message.len() >= LOCAL_BY_REFERENCE => {
+                    Some(body.take())
                 }
+                _ => None,
+            };
+            self.retain(|slot, pipe| {
+                if first && !slot.room {
+                    return false;
+                }
+                let sent = match &local {
+                    Some(message) if pipes.is_local(pipe) => {
+                        pipes.send_or_drop(pipe, &mut Body::Message(&mut message.clone()))
+                    }
+                    _ => pipes.send_or_drop(pipe, &mut Body::Shared(&frame)),
+                };
+                sent.is_ok()
             });
         }
         self.frames = frames;

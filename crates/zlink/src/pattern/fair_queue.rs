@@ -59,9 +59,15 @@ impl<const MULTIPART: bool> FairQueue<MULTIPART> {
         sink: &mut Sink<'_>,
     ) -> Result<(usize, bool), Refusal> {
         let pipe = self.next_pipe(pipes).ok_or(Refusal::Blocked)?;
+        Ok((pipe, self.read(pipes, pipe, sink)))
+    }
+
+    /// Reads a part from the pipe that `next_pipe` named. Returns whether another follows.
+    #[inline(always)]
+    pub(super) fn read(&mut self, pipes: &mut Pipes, pipe: usize, sink: &mut Sink<'_>) -> bool {
         let more = pipes.read(pipe, sink);
         self.passed(pipes, more);
-        Ok((pipe, more))
+        more
     }
 
     /// Notes that a part was read from, or dropped at, the pipe that `next_pipe` named.

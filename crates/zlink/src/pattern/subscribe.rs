@@ -150,8 +150,7 @@ impl Pattern for Subscriber {
             self.queue.next_pipe(pipes)
         };
         let pipe = pipe.ok_or(Refusal::Blocked)?;
-        let more = pipes.read(pipe, sink);
-        self.queue.passed(pipes, more);
+        let more = self.queue.read(pipes, pipe, sink);
         self.receiving = more.then_some(pipe);
         Ok(more)
     }

@@ -9,6 +9,12 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
+/// Reads the counter of an event or timer descriptor; false if it was zero.
+fn drain(fd: &OwnedFd) -> bool {
+    let mut counter = [0u8; 8];
+    rustix::io::read(fd, &mut counter).is_ok()
+}
+
 /// An `eventfd(2)`: readable from a [`Waker::wake`] until the next [`Waker::drain`].
 ///
 /// It carries no memory ordering of its own beyond what the kernel's locks give; whoever wakes publishes
@@ -34,8 +40,7 @@ impl Waker {
 
     /// Takes all wakes so far; true if there was one. One system call.
     pub(crate) fn drain(&self) -> bool {
-        let mut counter = [0u8; 8];
-        rustix::io::read(&self.fd, &mut counter).is_ok()
+        drain(&self.fd)
     }
 }
 
@@ -74,8 +79,7 @@ impl Alarm {
 
     /// Is not readable any more.
     pub(crate) fn drain(&self) -> bool {
-        let mut counter = [0u8; 8];
-        rustix::io::read(&self.fd, &mut counter).is_ok()
+        drain(&self.fd)
     }
 }
 
