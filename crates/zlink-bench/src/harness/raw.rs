@@ -2,15 +2,17 @@
 //!
 //! A round trip is `epoll_wait`, `recv`, `send` on each side. A stream is written 64 KiB at a time,
 //! whatever the borders of its messages, and read the same way, each frame decoded and its body copied
-//! once into the caller's buffer. There are no handshake, no queues, no threads and no high-water mark.
+//! once into the caller's buffer. There are no handshake, no queues, no threads and no high-water mark. As in
+//! zlink, TCP does not pace by BBR over the loopback interface.
 
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::event::epoll;
+use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
 use super::{Library, Socket, SocketOptions, Source, first_eight};
 use crate::cell::Kind;
@@ -54,6 +56,14 @@ impl Library for Raw {
 enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
+}
+
+/// Before a socket is connected, or has accepted: what has paced once paces for ever.
+fn forgo_pacing(socket: impl AsFd) -> io::Result<()> {
+    if sockopt::tcp_congestion(&socket)? == "bbr" {
+        sockopt::set_tcp_congestion(&socket, "reno")?;
+    }
+    Ok(())
 }
 
 trait Stream: Read + Write + AsFd + Send {}
@@ -161,6 +171,7 @@ impl Socket for RawSocket {
     fn bind(&mut self, endpoint: &str) -> io::Result<String> {
         if let Some(address) = endpoint.strip_prefix("tcp://") {
             let listener = TcpListener::bind(address.replace('*', "0"))?;
+            forgo_pacing(&listener)?;
             let bound = format!("tcp://{}", listener.local_addr()?);
             self.listener = Some(Listener::Tcp(listener));
             Ok(bound)
@@ -174,7 +185,15 @@ impl Socket for RawSocket {
 
     fn connect(&mut self, endpoint: &str) -> io::Result<()> {
         let stream: Box<dyn Stream> = if let Some(address) = endpoint.strip_prefix("tcp://") {
-            let stream = TcpStream::connect(address)?;
+            let address: SocketAddr = address.parse().map_err(io::Error::other)?;
+            let socket = net::socket(
+                if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 },
+                SocketType::STREAM,
+                None,
+            )?;
+            forgo_pacing(&socket)?;
+            net::connect(&socket, &address)?;
+            let stream = TcpStream::from(socket);
             stream.set_nodelay(true)?;
             Box::new(stream)
         } else if let Some(path) = endpoint.strip_prefix("ipc://") {

@@ -13,7 +13,7 @@ use super::config::TransportConfig;
 use super::endpoint::Endpoint;
 use super::error::{AcceptError, AcceptFailure, TransportError, classify_accept};
 use super::web::WebAddress;
-use super::{ipc, tcp, tipc, vsock};
+use super::{ipc, pacing, tcp, tipc, vsock};
 
 /// How many lost connections in a row one [`Listener::accept`] passes over before it lets other sources
 /// have their turn; the listener stays readable.
@@ -27,6 +27,8 @@ pub(crate) struct Listener {
     _file: Option<ipc::SocketFile>,
     fd: OwnedFd,
     family: AddressFamily,
+    /// Connections inherit that they do not pace what they send.
+    unpaced: bool,
     config: TransportConfig,
     web: Option<Arc<WebAddress>>,
     local: String,
@@ -49,6 +51,7 @@ impl Listener {
     /// is not found; `EINVAL` for `udp` and `inproc`, which have no listeners, and for a `use_fd` that does not
     /// listen or is of another family.
     pub(crate) fn bind(endpoint: &Endpoint, config: &TransportConfig) -> Result<Listener, TransportError> {
+        let mut unpaced = false;
         let (fd, file) = match endpoint {
             Endpoint::Tcp(_) | Endpoint::Ipc(_) | Endpoint::Tipc(_) | Endpoint::Vsock(_)
                 if config.use_fd != -1 =>
@@ -56,7 +59,11 @@ impl Listener {
                 let adopted = adopt(config.use_fd, endpoint);
                 (adopted.map_err(TransportError::os("use_fd"))?, None)
             }
-            Endpoint::Tcp(endpoint) => (tcp::listen(endpoint, config)?, None),
+            Endpoint::Tcp(endpoint) => {
+                let (fd, without) = tcp::listen(endpoint, config)?;
+                unpaced = without;
+                (fd, None)
+            }
             Endpoint::Ipc(endpoint) => ipc::listen(endpoint, config)?,
             Endpoint::Tipc(endpoint) => (tipc::listen(endpoint, config)?, None),
             Endpoint::Vsock(endpoint) => (vsock::listen(endpoint, config)?, None),
@@ -73,6 +80,7 @@ impl Listener {
             web,
             fd,
             family,
+            unpaced,
             config: config.clone(),
             _file: file,
         })
@@ -108,6 +116,9 @@ impl Listener {
             _ => self.config.set_buffers(fd),
         };
         tuned.map_err(AcceptError::Dropped)?;
+        if self.unpaced {
+            pacing::after_accept(fd);
+        }
         Ok(Accepted { stream })
     }
 

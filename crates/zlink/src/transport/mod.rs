@@ -22,6 +22,7 @@ mod error;
 mod interface;
 mod ipc;
 mod listener;
+mod pacing;
 mod resolver;
 mod socks;
 mod stream;

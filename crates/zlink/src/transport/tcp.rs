@@ -11,10 +11,13 @@ use super::config::TransportConfig;
 use super::endpoint::{Host, HostPort, TcpEndpoint};
 use super::error::{EndpointError, TransportError};
 use super::interface;
-use super::open_stream;
+use super::{open_stream, pacing};
 
-/// Binds and listens.
-pub(super) fn listen(endpoint: &TcpEndpoint, config: &TransportConfig) -> Result<OwnedFd, TransportError> {
+/// Binds and listens. Also tells whether connections are to be looked at for their [pacing](pacing::after_accept).
+pub(super) fn listen(
+    endpoint: &TcpEndpoint,
+    config: &TransportConfig,
+) -> Result<(OwnedFd, bool), TransportError> {
     let mut address = bind_addr(&endpoint.address, config.ipv6)?;
     let opened = match open(address) {
         // A kernel without IPv6: the option is a preference, as in libzmq.
@@ -30,8 +33,9 @@ pub(super) fn listen(endpoint: &TcpEndpoint, config: &TransportConfig) -> Result
     // TIME_WAIT, that is, restart.
     sockopt::set_socket_reuseaddr(&fd, true).map_err(TransportError::os("setsockopt"))?;
     net::bind(&fd, &address).map_err(TransportError::os("bind"))?;
+    let unpaced = pacing::before_listen(fd.as_fd(), address.ip());
     net::listen(&fd, config.backlog).map_err(TransportError::os("listen"))?;
-    Ok(fd)
+    Ok((fd, unpaced))
 }
 
 /// Opens a socket and starts to connect it. The inner result is that of `connect` itself.
@@ -56,6 +60,7 @@ pub(super) fn connect(
         sockopt::set_socket_reuseaddr(&fd, true)?;
         net::bind(&fd, &source)?;
     }
+    pacing::before_connect(fd.as_fd(), peer.ip());
     let result = net::connect(&fd, &peer);
     Ok((fd, result))
 }

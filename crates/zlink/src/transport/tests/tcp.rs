@@ -288,6 +288,37 @@ fn the_defaults_leave_the_systems_settings_alone() {
     }
 }
 
+/// An address of this host that is not a loopback one, if it has any: what it would send from.
+fn outward_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent; TEST-NET-1 is nobody's.
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+#[test]
+fn bbr_does_not_pace_over_loopback_addresses_and_does_over_others() {
+    let congestion = |end: &OwnedFd| sockopt::tcp_congestion(end).unwrap();
+    let config = TransportConfig::default();
+    let system = sockopt::tcp_congestion(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+    let near = if system == "bbr" { "reno" } else { &system };
+    let through = |listener: &Listener, address: &std::net::IpAddr| {
+        let target = target(&format!("tcp://{address}:{}", port_of(listener)), false);
+        let client = try_connect(&target, &config).unwrap();
+        [congestion(&client), congestion(&accept(listener).stream)]
+    };
+    let loopback = [127, 0, 0, 1].into();
+    for bound in ["tcp://127.0.0.1:*", "tcp://*:*"] {
+        assert_eq!(through(&listen(bound, &config), &loopback), [near, near], "{bound}");
+    }
+    match outward_address() {
+        Some(address) => {
+            assert_eq!(through(&listen("tcp://*:*", &config), &address), [&*system; 2], "{address}");
+        }
+        None => eprintln!("this host has loopback addresses only"),
+    }
+}
+
 #[test]
 fn option_values_the_kernel_refuses_are_reported_by_bind_and_connect() {
     let refused = [
