@@ -10,6 +10,9 @@ use socket2::SockRef;
 
 use super::accept_filter::AcceptFilter;
 
+/// Bytes, with the kernel's bookkeeping, that a Unix socket buffers at least, as far as `net.core.wmem_max` allows.
+const IPC_SEND_BUFFER: usize = 512 * 1024;
+
 /// A transport's view of a socket's options. −1 leaves a number to the operating system's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TransportConfig {
@@ -141,6 +144,17 @@ impl TransportConfig {
         }
         if let Ok(bytes) = usize::try_from(self.receive_buffer) {
             sockopt::set_socket_recv_buffer_size(fd, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// As [`set_buffers`](Self::set_buffers), on a Unix socket. What the kernel buffers there by default is a fifth of a large
+    /// message: the two sides of the connection would wake each other for every piece.
+    pub(super) fn set_ipc_buffers(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.set_buffers(fd)?;
+        if self.send_buffer == -1 && sockopt::socket_send_buffer_size(fd)? < IPC_SEND_BUFFER {
+            // The kernel doubles what it is asked for.
+            sockopt::set_socket_send_buffer_size(fd, IPC_SEND_BUFFER / 2)?;
         }
         Ok(())
     }

@@ -113,7 +113,7 @@ pub(super) fn connect(
         IpcName::Wildcard => return Err(Errno::INVAL.into()),
     };
     let fd = open_stream(AddressFamily::UNIX)?;
-    config.set_buffers(fd.as_fd())?;
+    config.set_ipc_buffers(fd.as_fd())?;
     let result = net::connect(&fd, &address);
     Ok((fd, result))
 }

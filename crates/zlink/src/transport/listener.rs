@@ -113,6 +113,7 @@ impl Listener {
             // A TCP socket has the listener's buffers; others inherit nothing.
             AddressFamily::INET => self.config.tune_tcp(fd, false),
             AddressFamily::INET6 => self.config.tune_tcp(fd, true),
+            AddressFamily::UNIX => self.config.set_ipc_buffers(fd),
             _ => self.config.set_buffers(fd),
         };
         tuned.map_err(AcceptError::Dropped)?;
