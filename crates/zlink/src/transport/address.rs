@@ -71,7 +71,7 @@ fn uri(address: &SocketAddrAny) -> String {
             SocketAddrUnix::try_from(address.clone()).map(|unix| unix_uri(&unix)).unwrap_or_default()
         }
         AddressFamily::TIPC => {
-            zlink_tipc::Address::of(address).map(|tipc| tipc_uri(&tipc)).unwrap_or_default()
+            zlink_net::tipc::Address::of(address).map(|tipc| tipc_uri(&tipc)).unwrap_or_default()
         }
         _ => tcp_addr(address).map(|tcp| tcp_uri(&tcp)).unwrap_or_default(),
     }

@@ -19,7 +19,7 @@ pub(crate) enum Target {
     /// The peer's address, and the local address to come from if the endpoint names one.
     Tcp(SocketAddr, Option<SocketAddr>),
     Ipc(IpcName),
-    Tipc(zlink_tipc::Address),
+    Tipc(zlink_net::tipc::Address),
     Vsock(VsockAddress),
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{self, AddressFamily};
-use zlink_tipc::{Address, Node};
+use zlink_net::tipc::{Address, Node};
 
 use super::config::TransportConfig;
 use super::connect::Target;

@@ -1,7 +1,6 @@
 //! Socket addresses of TIPC, the protocol of clusters that Linux has, for the socket functions of rustix.
 //!
-//! Neither rustix nor another crate that is kept up has them, and what hands an address to the kernel is unsafe code:
-//! it stands here, so that it stands nowhere in the transports.
+//! Neither rustix nor another crate that is kept up has them.
 //!
 //! Source: `linux/tipc.h`.
 
