@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{Shutdown, shutdown};
+use rustix::net::sockopt::socket_domain;
+use rustix::net::{AddressFamily, Shutdown, shutdown};
+use zlink_net::set_receive_low_water;
 use zlink_pipe::{Body, Entry, Holder, Queue, Staging};
 use zlink_zmtp::cipher::CipherError;
 use zlink_zmtp::command;
@@ -31,6 +33,8 @@ use crate::transport::Stream;
 
 /// Reads in one turn before the reader looks after something else.
 const READS_PER_TURN: usize = 8;
+/// A body of which so much is still to come is read when so much of it is there, if it is one of a stream.
+const LOW_WATER: u64 = 256 * 1024;
 /// A stream that gathers this much while a write is under way is better written by its producer.
 const HOT_BYTES: usize = 16 * 1024;
 
@@ -98,6 +102,10 @@ struct ReadState {
     /// The socket's queue is full; nobody watches for input, with a lease or without, until it has room.
     paused: bool,
     dead: bool,
+    /// Bytes for which the kernel wakes whoever waits; `None` where that cannot be set.
+    low_water: Option<i32>,
+    /// Messages that were written when it was last read.
+    written: u64,
 }
 
 pub(crate) struct Connection {
@@ -138,6 +146,9 @@ impl Connection {
     /// A connection whose handshake is complete. Its descriptor is registered with the I/O thread's epoll
     /// set, for reading.
     pub(super) fn new(parts: Parts, write: WriteHalf, half: ReadHalf) -> Self {
+        let domain = socket_domain(&parts.stream);
+        let is_tcp = domain.is_ok_and(|it| matches!(it, AddressFamily::INET | AddressFamily::INET6));
+        let low_water = (is_tcp && parts.stream.is_plain()).then_some(1);
         let Parts { stream, key, io, out, inward, inbox, pipe, counters, batches_wait } = parts;
         Connection {
             stream,
@@ -155,6 +166,8 @@ impl Connection {
                 lease: None,
                 paused: false,
                 dead: false,
+                low_water,
+                written: 0,
             }),
             interest: Mutex::new(Some(Interest::READ)),
             active: AtomicBool::new(false),
@@ -417,6 +430,11 @@ impl Connection {
     fn read_turn(&self, state: &mut ReadState, by: Holder) -> ReadTurn {
         let mut any = false;
         state.half.set_company(self.io.load.load(Ordering::Relaxed));
+        let written = self.counters.sent();
+        if written != state.written {
+            state.written = written;
+            state.half.note_sent();
+        }
         for _ in 0..READS_PER_TURN {
             if self.inward.room() == 0 {
                 state.paused = true;
@@ -441,6 +459,7 @@ impl Connection {
                 return self.end_reading(state, Failure::Lost);
             }
             self.active.store(true, Ordering::Relaxed);
+            self.set_low_water(state);
             // A read that did not fill the buffer emptied the socket, but brought no more than a record of TLS. An
             // application thread returns with what it has.
             if (!outcome.full && self.stream.is_plain()) || (by == Holder::Producer && any) {
@@ -448,6 +467,16 @@ impl Connection {
             }
         }
         if any { ReadTurn::Data } else { ReadTurn::Empty }
+    }
+
+    /// In a stream of large messages, lets the kernel wake whoever waits for a good part of one rather than for each segment:
+    /// a wake-up of a processor that sleeps takes the sender as long as the segment itself.
+    fn set_low_water(&self, state: &mut ReadState) {
+        let Some(mark) = &mut state.low_water else { return };
+        let awaited = state.half.awaited().clamp(1, LOW_WATER) as i32;
+        if awaited != std::mem::replace(mark, awaited) && set_receive_low_water(self.fd(), awaited).is_err() {
+            state.low_water = None;
+        }
     }
 
     /// Makes what was decoded visible to the socket. Returns whether there was any.

@@ -59,6 +59,8 @@ struct Large {
     header: Header,
     body: BufMut,
     left: u64,
+    /// The one before was large too.
+    in_row: bool,
 }
 
 pub(super) struct ReadHalf {
@@ -80,6 +82,8 @@ pub(super) struct ReadHalf {
     max_size: usize,
     /// Whether the frame before was large: another is likely, so read little before its header is known.
     after_large: bool,
+    /// Large frames come one after the other, and nothing is sent in between.
+    large_row: bool,
 }
 
 impl ReadHalf {
@@ -105,6 +109,7 @@ impl ReadHalf {
             min_size,
             max_size: MAX_BUFFER.max(min_size),
             after_large: false,
+            large_row: false,
         }
     }
 
@@ -118,6 +123,16 @@ impl ReadHalf {
         let each = (MAX_TOGETHER / connections.max(1)).clamp(MAX_OF_MANY, MAX_BUFFER);
         self.max_size = each.max(self.min_size);
         self.next_size = self.next_size.min(self.max_size);
+    }
+
+    /// Bytes of a body that are still to come, one in a stream of large ones; else 0.
+    pub(super) fn awaited(&self) -> u64 {
+        self.large.as_ref().filter(|large| large.in_row).map_or(0, |large| large.left)
+    }
+
+    /// Notes that something was sent to the peer: what comes next may be an answer.
+    pub(super) fn note_sent(&mut self) {
+        self.large_row = false;
     }
 
     /// Whether frames are in the pipe's form as they arrive.
@@ -270,7 +285,7 @@ impl ReadHalf {
     }
 
     fn decode(&mut self, ready: &mut VecDeque<Entry>, notices: &mut Vec<Notice>) -> Result<(), DecodeError> {
-        self.after_large = false;
+        self.large_row &= std::mem::take(&mut self.after_large);
         if self.is_as_is() { self.decode_as_is(ready, notices) } else { self.decode_others(ready, notices) }
     }
 
@@ -434,7 +449,7 @@ impl ReadHalf {
         let mut body = BufMut::with_capacity(trusted.max(got.len()));
         body.extend_from_slice(got);
         let left = header.frame.body_len - got.len() as u64;
-        self.large = Some(Large { header, body, left });
+        self.large = Some(Large { header, body, left, in_row: self.large_row });
         self.buf.truncate(0);
         self.start = 0;
     }
@@ -446,6 +461,7 @@ impl ReadHalf {
     ) -> Result<(), DecodeError> {
         let Some(Large { header, mut body, .. }) = self.large.take() else { return Ok(()) };
         self.after_large = true;
+        self.large_row = true;
         let (mut more, mut message) = (header.frame.more(), Message::new());
         if self.is_as_is() {
             message = Message::from(body);

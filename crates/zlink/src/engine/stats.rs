@@ -124,6 +124,12 @@ impl Counters {
         add(&self.copied_bytes, copied as u64);
     }
 
+    /// Messages that were written, as far as is known to a thread that does not write.
+    #[inline]
+    pub(super) fn sent(&self) -> u64 {
+        self.messages_written.load(Ordering::Relaxed)
+    }
+
     #[inline]
     pub(super) fn read_by(&self, by: Holder, bytes: usize) {
         add(if by == Holder::Producer { &self.direct_reads } else { &self.io_thread_reads }, 1);
