@@ -217,7 +217,8 @@ stored {
         IPV6 = 42; ipv6: flag(Strict) = false; on []; LaterEndpoints rw;
         "whether IPv6 is used besides IPv4", "boolean"; flag(set_ipv6, ipv6);
     }
-    /// `SO_SNDBUF` of the underlying socket. −1 leaves the system's default.
+    /// `SO_SNDBUF` of the underlying socket. −1 leaves the system's default, but for `ipc`, where it is 256 KiB if the system's
+    /// is less and it lets us.
     {
         SNDBUF = 11; send_buffer: int(-1, i32::MAX) = -1; on []; LaterEndpoints rw;
         "the size of the kernel's send buffer", "bytes"; int(set_send_buffer, send_buffer);
