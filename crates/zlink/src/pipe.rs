@@ -435,6 +435,17 @@ impl PipeEnd {
         }
     }
 
+    /// Writes what has gathered as a sender who would otherwise wait until somebody has. Returns whether nothing is left of
+    /// it.
+    fn take_over(&mut self) -> bool {
+        let taken = matches!(self.link, Link::Session(_)) && self.out.acquire_to_take_over();
+        if taken {
+            self.write_gathered(true);
+            self.writes.note_flush();
+        }
+        taken && self.out.is_empty()
+    }
+
     /// Writes what has gathered, before the thread waits for an answer to it.
     fn flush(&self) {
         if matches!(self.link, Link::Session(_)) && self.out.acquire_to_flush() {
@@ -733,6 +744,11 @@ impl Pipes {
     /// The pipe that a message was refused by because the sender is patient.
     pub(crate) fn take_deep(&mut self) -> Option<usize> {
         self.deep.take()
+    }
+
+    /// Has the patient sender write what has gathered in that pipe. Returns whether nothing is left of it.
+    pub(crate) fn take_over(&mut self, index: usize) -> bool {
+        self.get(index).is_some_and(PipeEnd::take_over)
     }
 
     /// The sender's patience with that pipe is at its end.

@@ -234,6 +234,12 @@ impl Socket {
             let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
             // Once a pipe has refused it the pattern does not ask it again before there is news of it, or patience ends.
             deep = core.pipes.take_deep().or(deep);
+            if let Some(index) = deep
+                && core.take_over(index)
+            {
+                deep = None;
+                continue;
+            }
             let patience = deep.map(|index| {
                 *patience.get_or_insert_with(|| {
                     core.pipes.count_paced(index);
@@ -719,6 +725,15 @@ impl Core {
             self.pattern.writable(&mut self.pipes, index);
         }
         !roomier.is_empty()
+    }
+
+    /// Has the sender write what he waits for to be written, if he can. Returns whether it is.
+    fn take_over(&mut self, index: usize) -> bool {
+        let done = self.pipes.take_over(index);
+        if done {
+            self.pattern.writable(&mut self.pipes, index);
+        }
+        done
     }
 
     /// Ends the sender's patience with a pipe that has room but would take it slowly.

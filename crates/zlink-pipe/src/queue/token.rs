@@ -106,6 +106,17 @@ impl Queue {
         take
     }
 
+    /// Takes the writer token for a producer that would have to wait for the connection, if nobody holds it: he writes then
+    /// himself, and waits for the kernel rather than for somebody who waits for that.
+    pub fn acquire_to_take_over(&self) -> bool {
+        let mut state = self.state.lock();
+        let take = state.config.direct && matches!(state.writer, Writer::Idle | Writer::Blocked);
+        if take {
+            state.grant_to_flush();
+        }
+        take
+    }
+
     /// Takes the writer token if nobody holds it and something has gathered, or its last holder
     /// [paused](Self::pause).
     pub fn acquire_gathered(&self) -> bool {
