@@ -298,6 +298,11 @@ impl Queue {
         room
     }
 
+    /// Bytes that the consumer has not taken yet.
+    pub fn untaken(&self) -> usize {
+        self.state.lock().bytes
+    }
+
     /// Tells the consumer that nothing more will come. Returns whether it must be woken.
     pub fn end(&self) -> bool {
         let mut state = self.state.lock();

@@ -35,6 +35,9 @@ use crate::transport::Stream;
 const READS_PER_TURN: usize = 8;
 /// A body of which so much is still to come is read when so much of it is there, if it is one of a stream.
 const LOW_WATER: u64 = 256 * 1024;
+/// Bytes that an I/O thread reads ahead of a socket whose threads wait with a lease, and so read themselves when they have
+/// taken what there is.
+const READ_AHEAD: usize = 2 << 20;
 /// A stream that gathers this much while a write is under way is better written by its producer.
 const HOT_BYTES: usize = 16 * 1024;
 
@@ -101,6 +104,10 @@ struct ReadState {
     lease: Option<Arc<LeaseHolder>>,
     /// The socket's queue is full; nobody watches for input, with a lease or without, until it has room.
     paused: bool,
+    /// Paused for a moment: so many bytes lie in the queue as the I/O thread reads ahead.
+    rests: bool,
+    /// Without limit where nobody has ever had a lease.
+    ahead: usize,
     dead: bool,
     /// Bytes for which the kernel wakes whoever waits; `None` where that cannot be set.
     low_water: Option<i32>,
@@ -165,6 +172,8 @@ impl Connection {
                 notices: Vec::new(),
                 lease: None,
                 paused: false,
+                rests: false,
+                ahead: usize::MAX,
                 dead: false,
                 low_water,
                 written: 0,
@@ -445,6 +454,13 @@ impl Connection {
                 }
                 break;
             }
+            if by == Holder::IoThread && self.is_ahead(state) {
+                state.paused = true;
+                state.rests = true;
+                self.watch_for(|interest| interest.readable = false);
+                self.io.post(Command::Rest(self.key));
+                break;
+            }
             let read = state.half.read(|spare| self.stream.recv(spare), &mut state.ready, &mut state.notices);
             // Before the socket sees what it brought.
             self.counters.read_by(by, read.as_ref().map_or(0, |outcome| outcome.bytes));
@@ -467,6 +483,22 @@ impl Connection {
             }
         }
         if any { ReadTurn::Data } else { ReadTurn::Empty }
+    }
+
+    /// Whether the I/O thread is so far ahead of the socket that it leaves the rest to a thread that comes to wait for it. With
+    /// a few large messages between them their memory goes round; else each has its own, up to the high-water mark.
+    fn is_ahead(&self, state: &ReadState) -> bool {
+        state.ahead != usize::MAX && self.inward.untaken() >= state.ahead
+    }
+
+    /// Nobody came to wait in time: the I/O thread reads on, and twice as far the next time.
+    pub(super) fn end_rest(&self) {
+        let mut state = lock(&self.read);
+        if std::mem::take(&mut state.rests) {
+            state.ahead = state.ahead.saturating_mul(2);
+            drop(state);
+            self.resume();
+        }
     }
 
     /// In a stream of large messages, lets the kernel wake whoever waits for a good part of one rather than for each segment:
@@ -610,6 +642,8 @@ impl Connection {
             return false;
         }
         state.paused = false;
+        state.rests = false;
+        state.ahead = READ_AHEAD;
         state.lease = Some(Arc::clone(holder));
         self.watch_for(|interest| interest.readable = false);
         drop(state);

@@ -19,6 +19,8 @@ use crate::transport::Resolver;
 
 /// How often a stream that its producer writes is looked after: the longest a rest of it may lie there.
 const WATCH_INTERVAL: Duration = Duration::from_micros(50);
+/// How long a socket that waits for its input by itself is given to take what was read ahead of it.
+const REST: Duration = Duration::from_millis(2);
 /// How often leases are looked after; one whose holder has not come by for this long is taken back.
 const LEASE_INTERVAL: Duration = Duration::from_millis(2);
 /// Looks at leases whose holder was waiting each time, before nobody looks any more.
@@ -72,6 +74,8 @@ pub(crate) enum Command {
     Watch(u64),
     /// A socket's queue has room again.
     Resume(u64),
+    /// A socket has not taken what was read ahead of it: it is given a moment to.
+    Rest(u64),
     /// An application thread has taken a connection's lease; with `Review`, looks are wanted again.
     Leased(u64),
     Review(u64),
@@ -205,6 +209,8 @@ pub(super) enum TimerKey {
     Accept(u64),
     Watch,
     Leases,
+    /// A connection that is read no further for a moment.
+    Rest(u64),
 }
 
 enum Object {
@@ -385,6 +391,9 @@ impl Thread {
             Command::Flush(key) => self.flush(key),
             Command::Watch(key) => self.watch(key),
             Command::Resume(key) => self.resume(key),
+            Command::Rest(key) => {
+                self.set_timer(REST, TimerKey::Rest(key));
+            }
             Command::Leased(key) => self.look_after_lease(key),
             Command::Review(key) => self.look_after_lease(key),
             Command::Failed(key) => self.serve_session(key, Session::connection_failed),
@@ -415,6 +424,7 @@ impl Thread {
             }),
             TimerKey::Watch => self.look_at_streams(),
             TimerKey::Leases => self.look_at_leases(),
+            TimerKey::Rest(key) => self.end_rest(key),
         }
     }
 
@@ -463,6 +473,11 @@ impl Thread {
             }
             true
         });
+    }
+
+    fn end_rest(&mut self, key: u64) {
+        let Some(Object::Session(session)) = self.objects.get(&key) else { return };
+        session.connection().into_iter().for_each(|it| it.end_rest());
     }
 
     fn flush(&mut self, key: u64) {
