@@ -298,6 +298,11 @@ impl Queue {
         room
     }
 
+    /// Whether application threads do what they can of the reading and writing themselves.
+    pub fn is_direct(&self) -> bool {
+        self.state.lock().config.direct
+    }
+
     /// Bytes that the consumer has not taken yet.
     pub fn untaken(&self) -> usize {
         self.state.lock().bytes

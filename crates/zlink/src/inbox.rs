@@ -286,6 +286,12 @@ impl Inbox {
         }
     }
 
+    /// Whether somebody may wait for news on a descriptor, in a poller outside the library or over several sockets.
+    pub(crate) fn is_watched(&self) -> bool {
+        let state = self.lock();
+        state.fd_watched || !state.signalers.is_empty()
+    }
+
     /// From now on every post makes `signaler` readable. So it is at first.
     pub(crate) fn add_signaler(&self, signaler: &Arc<Waker>) {
         let mut state = self.lock();

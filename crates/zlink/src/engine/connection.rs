@@ -35,8 +35,7 @@ use crate::transport::Stream;
 const READS_PER_TURN: usize = 8;
 /// A body of which so much is still to come is read when so much of it is there, if it is one of a stream.
 const LOW_WATER: u64 = 256 * 1024;
-/// Bytes that an I/O thread reads ahead of a socket whose threads wait with a lease, and so read themselves when they have
-/// taken what there is.
+/// Bytes that an I/O thread reads ahead of a socket whose threads read themselves when they have taken what there is.
 const READ_AHEAD: usize = 2 << 20;
 /// A stream that gathers this much while a write is under way is better written by its producer.
 const HOT_BYTES: usize = 16 * 1024;
@@ -106,7 +105,7 @@ struct ReadState {
     paused: bool,
     /// Paused for a moment: so many bytes lie in the queue as the I/O thread reads ahead.
     rests: bool,
-    /// Without limit where nobody has ever had a lease.
+    /// Without limit where nobody reads but the I/O thread.
     ahead: usize,
     dead: bool,
     /// Bytes for which the kernel wakes whoever waits; `None` where that cannot be set.
@@ -156,6 +155,8 @@ impl Connection {
         let domain = socket_domain(&parts.stream);
         let is_tcp = domain.is_ok_and(|it| matches!(it, AddressFamily::INET | AddressFamily::INET6));
         let low_water = (is_tcp && parts.stream.is_plain()).then_some(1);
+        let leasable = parts.stream.is_plain() && parts.out.is_direct();
+        let ahead = if leasable { READ_AHEAD } else { usize::MAX };
         let Parts { stream, key, io, out, inward, inbox, pipe, counters, batches_wait } = parts;
         Connection {
             stream,
@@ -173,7 +174,7 @@ impl Connection {
                 lease: None,
                 paused: false,
                 rests: false,
-                ahead: usize::MAX,
+                ahead,
                 dead: false,
                 low_water,
                 written: 0,
@@ -488,7 +489,8 @@ impl Connection {
     /// Whether the I/O thread is so far ahead of the socket that it leaves the rest to a thread that comes to wait for it. With
     /// a few large messages between them their memory goes round; else each has its own, up to the high-water mark.
     fn is_ahead(&self, state: &ReadState) -> bool {
-        state.ahead != usize::MAX && self.inward.untaken() >= state.ahead
+        // Who waits on a descriptor of the socket's, and not in it, does not read.
+        state.ahead != usize::MAX && self.inward.untaken() >= state.ahead && !self.inbox.is_watched()
     }
 
     /// Nobody came to wait in time: the I/O thread reads on, and twice as far the next time.
