@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{
     GUARD, RawListener, RawPeer, RawStream, Transport, body, bound, connected, frame, monitor, number, parts,
-    socket, wait_until_asleep,
+    socket, wait_until, wait_until_asleep,
 };
 use zlink::{Context, Error, EventKind, Socket, SocketType};
 
@@ -19,6 +19,7 @@ over_tcp_and_ipc! {
     reading_goes_on_for_a_receiver_that_never_blocks,
     reading_goes_on_for_a_receiver_that_polls_the_descriptor,
     a_socket_that_only_looks_reads_no_more_than_its_marks,
+    what_nobody_receives_is_read_up_to_the_mark_though_it_is_large,
     bytes_cut_anywhere_make_the_same_messages,
     a_large_message_that_arrives_in_pieces_is_whole,
     a_ping_is_answered_while_nobody_receives,
@@ -174,6 +175,19 @@ fn a_socket_that_only_looks_reads_no_more_than_its_marks(transport: Transport) {
         rep.send("").expect("reply");
         assert_eq!(*rep.recv().expect("request"), request);
     }
+}
+
+/// More than is read ahead of a receiver that could read by itself: it is waited for a little, and not for ever.
+fn what_nobody_receives_is_read_up_to_the_mark_though_it_is_large(transport: Transport) {
+    const LARGE: usize = 1 << 20;
+    let context = Context::new();
+    let pull = socket(&context, SocketType::Pull);
+    pull.set_receive_hwm(20).expect("option");
+    pull.bind(transport.wildcard()).expect("bind");
+    let push = connected(&context, SocketType::Push, &pull.last_endpoint().expect("endpoint"));
+    (0..40).for_each(|i| push.try_send(body(i, LARGE)).expect("below the mark"));
+    wait_until("the mark is reached", || pull.stats().messages_read >= 20);
+    (0..40).for_each(|i| assert_eq!(*pull.recv().expect("recv"), body(i, LARGE), "{i}"));
 }
 
 fn bytes_cut_anywhere_make_the_same_messages(transport: Transport) {

@@ -37,6 +37,10 @@ const READS_PER_TURN: usize = 8;
 const LOW_WATER: u64 = 256 * 1024;
 /// Bytes that an I/O thread reads ahead of a socket whose threads read themselves when they have taken what there is.
 const READ_AHEAD: usize = 2 << 20;
+/// The same for all connections of an I/O thread together, and for each of them at least.
+const READ_AHEAD_TOGETHER: usize = 16 << 20;
+const READ_AHEAD_AT_LEAST: usize = 128 << 10;
+const MOST_IN_VAIN: u32 = 40;
 /// A stream that gathers this much while a write is under way is better written by its producer.
 const HOT_BYTES: usize = 16 * 1024;
 
@@ -105,8 +109,9 @@ struct ReadState {
     paused: bool,
     /// Paused for a moment: so many bytes lie in the queue as the I/O thread reads ahead.
     rests: bool,
-    /// Without limit where nobody reads but the I/O thread.
-    ahead: usize,
+    /// How often nobody came to take that in time: it is twice as much each time. `None` where nobody reads but the I/O
+    /// thread.
+    in_vain: Option<u32>,
     dead: bool,
     /// Bytes for which the kernel wakes whoever waits; `None` where that cannot be set.
     low_water: Option<i32>,
@@ -156,7 +161,6 @@ impl Connection {
         let is_tcp = domain.is_ok_and(|it| matches!(it, AddressFamily::INET | AddressFamily::INET6));
         let low_water = (is_tcp && parts.stream.is_plain()).then_some(1);
         let leasable = parts.stream.is_plain() && parts.out.is_direct();
-        let ahead = if leasable { READ_AHEAD } else { usize::MAX };
         let Parts { stream, key, io, out, inward, inbox, pipe, counters, batches_wait } = parts;
         Connection {
             stream,
@@ -174,7 +178,7 @@ impl Connection {
                 lease: None,
                 paused: false,
                 rests: false,
-                ahead,
+                in_vain: leasable.then_some(0),
                 dead: false,
                 low_water,
                 written: 0,
@@ -489,15 +493,18 @@ impl Connection {
     /// Whether the I/O thread is so far ahead of the socket that it leaves the rest to a thread that comes to wait for it. With
     /// a few large messages between them their memory goes round; else each has its own, up to the high-water mark.
     fn is_ahead(&self, state: &ReadState) -> bool {
+        let Some(in_vain) = state.in_vain else { return false };
+        let connections = self.io.load.load(Ordering::Relaxed).max(1);
+        let share = (READ_AHEAD_TOGETHER / connections).clamp(READ_AHEAD_AT_LEAST, READ_AHEAD);
         // Who waits on a descriptor of the socket's, and not in it, does not read.
-        state.ahead != usize::MAX && self.inward.untaken() >= state.ahead && !self.inbox.is_watched()
+        self.inward.untaken() >= share << in_vain.min(MOST_IN_VAIN) && !self.inbox.is_watched()
     }
 
     /// Nobody came to wait in time: the I/O thread reads on, and twice as far the next time.
     pub(super) fn end_rest(&self) {
         let mut state = lock(&self.read);
         if std::mem::take(&mut state.rests) {
-            state.ahead = state.ahead.saturating_mul(2);
+            state.in_vain = state.in_vain.map(|times| times.saturating_add(1));
             drop(state);
             self.resume();
         }
@@ -645,7 +652,7 @@ impl Connection {
         }
         state.paused = false;
         state.rests = false;
-        state.ahead = READ_AHEAD;
+        state.in_vain = state.in_vain.and(Some(0));
         state.lease = Some(Arc::clone(holder));
         self.watch_for(|interest| interest.readable = false);
         drop(state);
