@@ -468,6 +468,7 @@ impl Connection {
             }
             let read = state.half.read(|spare| self.stream.recv(spare), &mut state.ready, &mut state.notices);
             // Before the socket sees what it brought.
+            self.set_low_water(state);
             self.counters.read_by(by, read.as_ref().map_or(0, |outcome| outcome.bytes));
             any |= self.pass_on(state, by);
             let outcome = match read {
@@ -480,7 +481,6 @@ impl Connection {
                 return self.end_reading(state, Failure::Lost);
             }
             self.active.store(true, Ordering::Relaxed);
-            self.set_low_water(state);
             // A read that did not fill the buffer emptied the socket, but brought no more than a record of TLS. An
             // application thread returns with what it has.
             if (!outcome.full && self.stream.is_plain()) || (by == Holder::Producer && any) {
@@ -517,6 +517,14 @@ impl Connection {
         let awaited = state.half.awaited().clamp(1, LOW_WATER) as i32;
         if awaited != std::mem::replace(mark, awaited) && set_receive_low_water(self.fd(), awaited).is_err() {
             state.low_water = None;
+        }
+    }
+
+    /// Nobody reads messages any more: whatever comes is a sign of life.
+    pub(super) fn end_low_water(&self) {
+        if lock(&self.read).low_water.take().is_some_and(|mark| mark > 1) {
+            // If it fails, the peer is taken to be silent a little sooner.
+            let _ = set_receive_low_water(self.fd(), 1);
         }
     }
 

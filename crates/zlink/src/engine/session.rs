@@ -503,6 +503,7 @@ impl Session {
         if !self.hangs_up() && !connection.has_unread() {
             return false;
         }
+        connection.end_low_water();
         self.half_closed = Some(Instant::now());
         connection.end_writing();
         thread.cancel_timer(&mut self.heartbeat_timer);
