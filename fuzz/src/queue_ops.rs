@@ -250,7 +250,7 @@ impl Driver {
                 self.use_token(input);
                 continue;
             }
-            match input.byte() % 17 {
+            match input.byte() % 18 {
                 0..=4 => self.push_one(input),
                 5 => {
                     self.stage(input);
@@ -276,6 +276,11 @@ impl Driver {
                 }
                 14 => self.ask_depth(),
                 15 => self.hurry(),
+                16 => {
+                    if self.queue.acquire_to_take_over() {
+                        self.take_granted();
+                    }
+                }
                 _ => self.token = self.queue.acquire_idle(),
             }
         }

@@ -280,6 +280,12 @@ impl Ends {
         }
     }
 
+    fn take_over(&self) {
+        if self.queue.acquire_to_take_over() {
+            self.write_gathered();
+        }
+    }
+
     /// A thread that sends the numbers below `count`, treating the queue as `before_each` says.
     fn producer(
         &self,
@@ -394,6 +400,15 @@ fn a_full_queue_that_only_the_io_thread_drains_reports_room() {
 fn a_flush_before_a_wait_writes_what_has_gathered() {
     let config = QueueConfig { gather: Some(true), ..config(0) };
     one_connection(config, 3, (usize::MAX, usize::MAX), |ends, _| ends.flush());
+}
+
+#[test]
+fn a_producer_that_takes_over_leaves_nothing_behind() {
+    one_connection(config(0), 3, (FRAME + 1, usize::MAX), |ends, _| ends.take_over());
+    one_connection(config(0), 3, (usize::MAX, FRAME - 1), |ends, body| {
+        stream(ends, body);
+        ends.take_over();
+    });
 }
 
 #[test]
