@@ -1,11 +1,11 @@
 //! What `zmq_msg_get`, `zmq_msg_gets` and `zmq_msg_set_…` tell and take, by libzmq as by us.
 
 use std::ffi::{CStr, CString, c_int};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::ptr;
 
 use common::api::*;
+use common::connection::{SRCFD, greeted, received};
 
 mod common;
 
@@ -20,7 +20,6 @@ with_each_library! {
 }
 
 const MORE: c_int = 1;
-const SRCFD: c_int = 2;
 const SHARED: c_int = 3;
 
 fn empty() -> Msg {
@@ -37,12 +36,6 @@ fn of_size(size: usize) -> Msg {
 
 fn close(mut message: Msg) {
     assert_done(zmq!(zmq_msg_close(&mut message)));
-}
-
-fn received(socket: &Socket) -> Msg {
-    let mut message = empty();
-    assert!(zmq!(zmq_msg_recv(&mut message, socket.0, 0)) >= 0, "errno {}", errno());
-    message
 }
 
 fn property(message: &Msg, name: &CStr) -> String {
@@ -119,13 +112,7 @@ fn a_peer_cannot_claim_what_the_library_knows() {
     let context = Context::new();
     let pull = context.socket(PULL);
     pull.bind("tcp://127.0.0.1:*");
-    let endpoint = pull.last_endpoint();
-    let mut peer = TcpStream::connect(endpoint.strip_prefix("tcp://").expect("tcp")).expect("a listener");
-    let mut greeting = [0u8; 64];
-    greeting[..12].copy_from_slice(b"\xff\0\0\0\0\0\0\0\0\x7f\x03\0");
-    greeting[12..16].copy_from_slice(b"NULL");
-    peer.write_all(&greeting).expect("it reads");
-    peer.read_exact(&mut greeting).expect("it greets");
+    let mut peer = greeted(&pull);
     peer.write_all(&lying_ready()).expect("it reads");
     peer.write_all(b"\0\x01x").expect("it reads");
     let message = received(&pull);

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 
 use common::api::*;
+use common::connection::{kernel, received, source};
 use common::each::is_libzmq;
 
 mod common;
@@ -16,6 +17,7 @@ with_each_library! {
     busy_polling_is_set_where_the_kernel_allows_it,
     connections_are_bound_to_the_device,
     buffers_of_ipc_connections_have_the_sizes_asked_for,
+    ipc_connections_buffer_more_than_the_system_lets_them_by_default,
     metadata_reaches_the_peer,
     a_ready_made_descriptor_is_listened_on,
     topics_are_counted_once,
@@ -46,36 +48,9 @@ const BUSY_POLL: c_int = 113;
 const TOPICS_COUNT: c_int = 116;
 const XPUB: c_int = 9;
 const XSUB: c_int = 10;
-const SRCFD: c_int = 2;
 
 fn set_bytes(socket: &Socket, option: c_int, value: &[u8]) -> c_int {
     zmq!(zmq_setsockopt(socket.0, option, value.as_ptr().cast(), value.len()))
-}
-
-/// The next message; the caller closes it.
-fn received(socket: &Socket) -> Msg {
-    let mut message = Msg::none();
-    assert_done(zmq!(zmq_msg_init(&mut message)));
-    assert!(zmq!(zmq_msg_recv(&mut message, socket.0, 0)) >= 0, "errno {}", errno());
-    message
-}
-
-/// The descriptor of the connection that the next message comes from.
-fn source(socket: &Socket) -> c_int {
-    let mut message = received(socket);
-    let fd = zmq!(zmq_msg_get(&message, SRCFD));
-    assert!(fd >= 0, "errno {}", errno());
-    assert_done(zmq!(zmq_msg_close(&mut message)));
-    fd
-}
-
-/// A number that the kernel keeps for a descriptor.
-fn kernel(fd: c_int, level: c_int, option: c_int) -> c_int {
-    let (mut value, mut size) = (0, size_of::<c_int>() as libc::socklen_t);
-    // SAFETY: asks for a number, of which the size is given, about a descriptor that the library keeps open.
-    let result = unsafe { libc::getsockopt(fd, level, option, (&raw mut value).cast(), &mut size) };
-    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
-    value
 }
 
 /// Both ends of a connection between sockets that `set_up` has seen, and the sockets that keep it.
@@ -182,6 +157,19 @@ fn buffers_of_ipc_connections_have_the_sizes_asked_for() {
     let sizes = fds.map(|fd| kernel(fd, libc::SOL_SOCKET, libc::SO_SNDBUF));
     // libzmq leaves them alone.
     assert_eq!(sizes == [60_000, 60_000], !is_libzmq(), "{sizes:?}");
+}
+
+fn ipc_connections_buffer_more_than_the_system_lets_them_by_default() {
+    let context = Context::new();
+    let plain = std::os::unix::net::UnixStream::pair().expect("two sockets").0;
+    let default = kernel(plain.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF);
+    let most = std::fs::read_to_string("/proc/sys/net/core/wmem_max").expect("on Linux");
+    let most: c_int = most.trim().parse().expect("a number");
+    let (fds, _sockets) = ends(&context, "ipc://*", |_| {});
+    let sizes = fds.map(|fd| kernel(fd, libc::SOL_SOCKET, libc::SO_SNDBUF));
+    // The kernel doubles what it is asked for.
+    let more = if is_libzmq() { default } else { default.max(2 * most.min(262_144)) };
+    assert_eq!(sizes, [more; 2]);
 }
 
 fn metadata_reaches_the_peer() {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses some of it")]
 
 pub mod api;
+pub mod connection;
 pub mod each;
 pub mod signals;
 
