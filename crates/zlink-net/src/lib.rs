@@ -12,7 +12,7 @@ use rustix::io::Errno;
 /// Has the kernel report a socket as readable, to `poll` and its like, once so many bytes are there (`SO_RCVLOWAT`; 1 by
 /// default). The end of the stream and errors are reported at once, and so is what is there when the socket can take no more.
 ///
-/// Linux heeds it for TCP only. Source: `socket(7)`.
+/// Unix sockets do not heed it. Source: `socket(7)`.
 ///
 /// # Errors
 ///
@@ -28,9 +28,8 @@ pub fn set_receive_low_water(socket: impl AsFd, bytes: i32) -> Result<(), Errno>
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };
-    if outcome == 0 { Ok(()) } else { Err(last_error()) }
-}
-
-fn last_error() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)
+    if outcome == 0 {
+        return Ok(());
+    }
+    Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
 }

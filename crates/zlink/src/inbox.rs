@@ -50,6 +50,13 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    /// Whether somebody may wait for news on a descriptor, in a poller outside the library or over several sockets.
+    fn is_watched(&self) -> bool {
+        self.fd_watched || !self.signalers.is_empty()
+    }
+}
+
 /// See the module's description.
 pub(crate) struct Inbox {
     state: Mutex<State>,
@@ -155,7 +162,7 @@ impl Inbox {
     /// Makes who polls a descriptor from outside look again.
     pub(crate) fn nudge_watcher(&self) {
         let state = self.lock();
-        if state.fd_watched || !state.signalers.is_empty() {
+        if state.is_watched() {
             self.wake(state);
         }
     }
@@ -288,8 +295,7 @@ impl Inbox {
 
     /// Whether somebody may wait for news on a descriptor, in a poller outside the library or over several sockets.
     pub(crate) fn is_watched(&self) -> bool {
-        let state = self.lock();
-        state.fd_watched || !state.signalers.is_empty()
+        self.lock().is_watched()
     }
 
     /// From now on every post makes `signaler` readable. So it is at first.

@@ -40,7 +40,6 @@ const READ_AHEAD: usize = 2 << 20;
 /// The same for all connections of an I/O thread together, and for each of them at least.
 const READ_AHEAD_TOGETHER: usize = 16 << 20;
 const READ_AHEAD_AT_LEAST: usize = 128 << 10;
-const MOST_IN_VAIN: u32 = 40;
 /// A stream that gathers this much while a write is under way is better written by its producer.
 const HOT_BYTES: usize = 16 * 1024;
 
@@ -109,9 +108,9 @@ struct ReadState {
     paused: bool,
     /// Paused for a moment: so many bytes lie in the queue as the I/O thread reads ahead.
     rests: bool,
-    /// How often nobody came to take that in time: it is twice as much each time. `None` where nobody reads but the I/O
-    /// thread.
-    in_vain: Option<u32>,
+    /// How many times its share the I/O thread reads ahead: twice as many each time that nobody came to take that. `None`
+    /// where nobody else reads.
+    ahead: Option<usize>,
     dead: bool,
     /// Bytes for which the kernel wakes whoever waits; `None` where that cannot be set.
     low_water: Option<i32>,
@@ -178,7 +177,7 @@ impl Connection {
                 lease: None,
                 paused: false,
                 rests: false,
-                in_vain: leasable.then_some(0),
+                ahead: leasable.then_some(1),
                 dead: false,
                 low_water,
                 written: 0,
@@ -493,18 +492,18 @@ impl Connection {
     /// Whether the I/O thread is so far ahead of the socket that it leaves the rest to a thread that comes to wait for it. With
     /// a few large messages between them their memory goes round; else each has its own, up to the high-water mark.
     fn is_ahead(&self, state: &ReadState) -> bool {
-        let Some(in_vain) = state.in_vain else { return false };
+        let Some(times) = state.ahead else { return false };
         let connections = self.io.load.load(Ordering::Relaxed).max(1);
         let share = (READ_AHEAD_TOGETHER / connections).clamp(READ_AHEAD_AT_LEAST, READ_AHEAD);
         // Who waits on a descriptor of the socket's, and not in it, does not read.
-        self.inward.untaken() >= share << in_vain.min(MOST_IN_VAIN) && !self.inbox.is_watched()
+        self.inward.untaken() >= share.saturating_mul(times) && !self.inbox.is_watched()
     }
 
     /// Nobody came to wait in time: the I/O thread reads on, and twice as far the next time.
     pub(super) fn end_rest(&self) {
         let mut state = lock(&self.read);
         if std::mem::take(&mut state.rests) {
-            state.in_vain = state.in_vain.map(|times| times.saturating_add(1));
+            state.ahead = state.ahead.map(|times| times.saturating_mul(2));
             drop(state);
             self.resume();
         }
@@ -660,7 +659,7 @@ impl Connection {
         }
         state.paused = false;
         state.rests = false;
-        state.in_vain = state.in_vain.and(Some(0));
+        state.ahead = state.ahead.and(Some(1));
         state.lease = Some(Arc::clone(holder));
         self.watch_for(|interest| interest.readable = false);
         drop(state);

@@ -475,9 +475,16 @@ impl Thread {
         });
     }
 
-    fn end_rest(&mut self, key: u64) {
-        let Some(Object::Session(session)) = self.objects.get(&key) else { return };
-        session.connection().into_iter().for_each(|it| it.end_rest());
+    fn end_rest(&self, key: u64) {
+        self.connection(key).into_iter().for_each(|it| it.end_rest());
+    }
+
+    /// The connection of the session under `key`, if it has one.
+    fn connection(&self, key: u64) -> Option<&Arc<Connection>> {
+        match self.objects.get(&key)? {
+            Object::Session(session) => session.connection(),
+            _ => None,
+        }
     }
 
     fn flush(&mut self, key: u64) {
@@ -531,8 +538,7 @@ impl Thread {
     // --- leases ---
 
     fn look_after_lease(&mut self, key: u64) {
-        let Some(Object::Session(session)) = self.objects.get(&key) else { return };
-        let Some(connection) = session.connection() else { return };
+        let Some(connection) = self.connection(key) else { return };
         if self.leased.iter().any(|leased| Arc::ptr_eq(&leased.connection, connection)) {
             return;
         }
