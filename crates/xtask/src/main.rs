@@ -1,6 +1,6 @@
 //! Chores of this workspace, started as `cargo xtask COMMAND`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod conformance;
 mod install;
@@ -13,6 +13,11 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use peak_alloc::PeakAlloc;
+
+/// Tells what is allocated, for the soak.
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
 
 /// Chores of the zlink workspace.
 #[derive(Debug, Parser)]

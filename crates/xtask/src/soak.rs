@@ -11,6 +11,8 @@ mod checker;
 mod director;
 mod feed;
 mod garbage;
+#[allow(unsafe_code)]
+mod heap;
 mod journal;
 mod lane;
 mod link;

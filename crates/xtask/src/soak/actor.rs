@@ -3,7 +3,7 @@
 //!
 //! In come `hold MARK`, `still`, `go`, and with a lane's number `pause LANE MILLISECONDS`, `reopen LANE`,
 //! `reconnect LANE`, `resubscribe LANE`; the end of the input ends the process once what its sockets have queued is sent.
-//! Out come the lines of [`Line`](super::cast::Line).
+//! `measure` gives back what memory is free and tells what is allocated. Out come the lines of [`Line`](super::cast::Line).
 
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::feed::Sabotage;
+use super::heap;
 use super::lane::{Command, Lane, Setup, Totals};
 use super::link::Contexts;
 use super::message::Stream;
@@ -105,6 +106,10 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     });
     for line in io::stdin().lock().lines() {
         let line = line.map_err(|error| error.to_string())?;
+        if line == "measure" {
+            say(&format!("allocated {}", heap::settle()));
+            continue;
+        }
         pass_on(&line, &commands).ok_or_else(|| format!("not understood: {line}"))?;
     }
     drop(commands);

@@ -38,6 +38,8 @@ impl Totals {
 pub(super) enum Line {
     /// What the lanes of a side have done so far.
     Totals(Side, Totals),
+    /// It has given back what memory is free, and so many bytes are allocated.
+    Allocated(u64),
     /// A message with that mark has come from that lane to this one.
     Mark { mark: u32, lane: u64, from: u64 },
     /// This one has received what is below that number of the stream.
@@ -66,6 +68,7 @@ impl Line {
             ("totals", &[sent, received, bytes, lost, runs, lives]) => {
                 Line::Totals(side, Totals { sent, received, bytes, lost, runs, lives })
             }
+            ("allocated", &[bytes]) => Line::Allocated(bytes),
             ("mark", &[mark, lane, from]) => Line::Mark { mark: mark as u32, lane, from },
             ("seen", &[stream, next]) => Line::Seen(Stream(stream), next),
             ("done", []) => Line::Done,
@@ -192,6 +195,7 @@ mod tests {
         let totals = Totals { sent: 1, received: 2, bytes: 3, lost: 4, runs: 5, lives: 6 };
         assert_eq!(Line::parse("totals connected 1 2 3 4 5 6"), Some(Line::Totals(Side::Connected, totals)));
         assert_eq!(Line::parse("totals bound 1 2 3 4 5 6"), Some(Line::Totals(Side::Bound, totals)));
+        assert_eq!(Line::parse("allocated 7"), Some(Line::Allocated(7)));
         assert_eq!(Line::parse("mark 1 2 3"), Some(Line::Mark { mark: 1, lane: 2, from: 3 }));
         assert_eq!(Line::parse("seen 9 10"), Some(Line::Seen(Stream(9), 10)));
         assert_eq!(Line::parse("fault of this kind"), Some(Line::Fault("of this kind".into())));

@@ -65,6 +65,8 @@ struct Part {
     totals: [Totals; 2],
     /// Reports in a row that told the same.
     same: u32,
+    /// Bytes that it has allocated, if it has told since it was last asked.
+    allocated: Option<u64>,
     series: Series,
     stopped_until: Option<Instant>,
 }
@@ -194,6 +196,7 @@ impl Director {
             sides,
             totals,
             same: 0,
+            allocated: None,
             series: Series::default(),
             stopped_until: None,
         });
@@ -279,6 +282,7 @@ impl Director {
                 let before = std::mem::replace(&mut part.totals[side as usize], totals);
                 part.same = if before == totals { part.same + 1 } else { 0 };
             }
+            Line::Allocated(bytes) => part.allocated = Some(bytes),
             Line::Mark { mark, lane, from } => {
                 self.marks.insert((mark, u64::from(incarnation) << 32 | lane, from));
             }
@@ -366,11 +370,24 @@ impl Director {
             self.listen(Instant::now() + GOODBYE)?;
         }
         self.outcome.rests += 1;
-        if self.run.began.elapsed() >= self.run.warm_up {
-            for part in &mut self.parts {
-                if let Ok(sample) = Sample::of(part.actor.id()) {
-                    part.series.push(sample);
-                }
+        self.sample()
+    }
+
+    /// Notes what the processes take, and keeps it once they have warmed up.
+    fn sample(&mut self) -> Result<(), Over> {
+        self.parts.iter_mut().for_each(|part| part.allocated = None);
+        self.tell_all("measure");
+        let told = |this: &Self| this.parts.iter().all(|part| part.allocated.is_some());
+        self.wait_until(told, "it does not tell what it has allocated")?;
+        let elapsed = self.run.began.elapsed();
+        for part in &mut self.parts {
+            let Ok(sample) = Sample::of(part.actor.id(), part.allocated.unwrap_or_default()) else {
+                continue;
+            };
+            let (at, name, incarnation) = (elapsed.as_secs_f64(), self.scene.name, part.actor.incarnation);
+            self.journal.note(&format!("{at:.3} {name}: process {incarnation} takes {sample}"));
+            if elapsed >= self.run.warm_up {
+                part.series.push(sample);
             }
         }
         Ok(())

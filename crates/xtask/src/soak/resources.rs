@@ -1,9 +1,11 @@
 //! What a process takes of memory, descriptors and threads, and whether that stays as it is.
 //!
+//! Memory is what is resident and, apart from that, what is allocated: the first shows what a library maps by itself too.
 //! Samples are taken when the scene is quiet: nothing is on its way, and all queues are empty. The least of the first
 //! third of them is compared with the least of the last third: what an allocator keeps differs from one moment to the
 //! next, but what leaks is never given back, and lifts the least too. Descriptors and threads must not grow at all.
 
+use std::fmt;
 use std::fs;
 use std::io;
 
@@ -15,13 +17,15 @@ const FEWEST: usize = 6;
 pub(super) struct Sample {
     /// Resident memory in KiB.
     pub(super) memory: u64,
+    /// What it has allocated and not freed, in KiB, but for what libzmq has.
+    pub(super) allocated: u64,
     pub(super) descriptors: u64,
     pub(super) threads: u64,
 }
 
 impl Sample {
-    /// Of a process that lives.
-    pub(super) fn of(process: u32) -> io::Result<Self> {
+    /// Of a process that lives, and says that it has allocated so many bytes.
+    pub(super) fn of(process: u32, allocated: u64) -> io::Result<Self> {
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name));
@@ -29,7 +33,19 @@ impl Sample {
             value.ok_or_else(|| io::Error::other(format!("no {name} in the status of {process}")))
         };
         let descriptors = fs::read_dir(format!("/proc/{process}/fd"))?.count() as u64;
-        Ok(Sample { memory: field("VmRSS:")?, descriptors, threads: field("Threads:")? })
+        Ok(Sample {
+            memory: field("VmRSS:")?,
+            allocated: allocated / 1024,
+            descriptors,
+            threads: field("Threads:")?,
+        })
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sample { memory, allocated, descriptors, threads } = self;
+        write!(f, "{memory} KiB ({allocated} allocated), {descriptors} descriptors, {threads} threads")
     }
 }
 
@@ -37,6 +53,7 @@ impl Sample {
 fn least(samples: &[Sample]) -> Option<Sample> {
     samples.iter().copied().reduce(|a, b| Sample {
         memory: a.memory.min(b.memory),
+        allocated: a.allocated.min(b.allocated),
         descriptors: a.descriptors.min(b.descriptors),
         threads: a.threads.min(b.threads),
     })
@@ -67,6 +84,9 @@ impl Series {
         if last.memory > first.memory + slack {
             grown.push(format!("memory from {} to {} KiB", first.memory, last.memory));
         }
+        if last.allocated > first.allocated + slack {
+            grown.push(format!("allocated from {} to {} KiB", first.allocated, last.allocated));
+        }
         if last.descriptors > first.descriptors {
             grown.push(format!("descriptors from {} to {}", first.descriptors, last.descriptors));
         }
@@ -84,7 +104,7 @@ mod tests {
     const SLACK: u64 = 500;
 
     fn series(memory: impl IntoIterator<Item = u64>) -> Series {
-        let sample = |memory| Sample { memory, descriptors: 9, threads: 3 };
+        let sample = |memory| Sample { memory, allocated: memory / 2, descriptors: 9, threads: 3 };
         Series(memory.into_iter().map(sample).collect())
     }
 
@@ -114,7 +134,7 @@ mod tests {
 
     #[test]
     fn this_process_takes_something() {
-        let sample = Sample::of(std::process::id()).expect("it lives");
+        let sample = Sample::of(std::process::id(), 0).expect("it lives");
         assert!(sample.memory > 100 && sample.descriptors > 2 && sample.threads > 0, "{sample:?}");
     }
 }

@@ -9,7 +9,15 @@ use super::scene::Scene;
 pub(super) fn conclude(journal: &Journal, scenes: &[&Scene], outcomes: &[Option<Outcome>]) -> bool {
     journal.say(&format!(
         "{:<18} {:>10} {:>9} {:>8} {:>7} {:>6} {:>9} {:>10}  {}",
-        "scene", "messages", "MiB", "sockets", "events", "rests", "lost", "violations", "memory, KiB"
+        "scene",
+        "messages",
+        "MiB",
+        "sockets",
+        "events",
+        "rests",
+        "lost",
+        "violations",
+        "memory (allocated), KiB"
     ));
     let (mut messages, mut violations) = (0, 0);
     for (scene, outcome) in scenes.iter().zip(outcomes) {
@@ -39,5 +47,5 @@ pub(super) fn conclude(journal: &Journal, scenes: &[&Scene], outcomes: &[Option<
 }
 
 fn memory([first, last]: &[Sample; 2]) -> String {
-    format!("{} → {}", first.memory, last.memory)
+    format!("{} → {} ({} → {})", first.memory, last.memory, first.allocated, last.allocated)
 }
