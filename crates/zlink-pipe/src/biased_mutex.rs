@@ -2,6 +2,7 @@
 
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 
 use crate::asymmetric::{heavy_fence, is_available, light_fence, thread_id};
@@ -55,9 +56,8 @@ struct Usage {
 /// A thread's stay inside a [`BiasedMutex`].
 pub struct BiasedGuard<'a, T> {
     mutex: &'a BiasedMutex<T>,
-    me: usize,
-    /// `None`: as the owner.
-    shared: Option<MutexGuard<'a, Usage>>,
+    /// `None`: as the owner. Given up by the guard's own drop alone.
+    shared: ManuallyDrop<Option<MutexGuard<'a, Usage>>>,
     not_send: PhantomData<*const ()>,
 }
 
@@ -83,7 +83,7 @@ impl<T> BiasedMutex<T> {
             self.inside.store(true, Ordering::Relaxed);
             light_fence();
             if self.owner.load(Ordering::Relaxed) == me {
-                return BiasedGuard { mutex: self, me, shared: None, not_send: PhantomData };
+                return BiasedGuard { mutex: self, shared: ManuallyDrop::new(None), not_send: PhantomData };
             }
             self.leave(me);
         }
@@ -98,7 +98,7 @@ impl<T> BiasedMutex<T> {
         }
         usage.streak = if usage.last == me { usage.streak.saturating_add(1) } else { 0 };
         usage.last = me;
-        BiasedGuard { mutex: self, me, shared: Some(usage), not_send: PhantomData }
+        BiasedGuard { mutex: self, shared: ManuallyDrop::new(Some(usage)), not_send: PhantomData }
     }
 
     #[cold]
@@ -142,16 +142,24 @@ impl<T> BiasedMutex<T> {
     }
 }
 
+impl<T> BiasedGuard<'_, T> {
+    /// Who is not the owner gives the lock back.
+    #[inline(never)]
+    fn give_back(&mut self) {
+        if let Some(mut usage) = self.shared.take()
+            && usage.streak >= usage.wanted
+        {
+            self.mutex.give_ownership(&mut usage, thread_id());
+        }
+    }
+}
+
 impl<T> Drop for BiasedGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        match &mut self.shared {
-            None => self.mutex.leave(self.me),
-            Some(usage) => {
-                if usage.streak >= usage.wanted {
-                    self.mutex.give_ownership(usage, self.me);
-                }
-            }
+        match &*self.shared {
+            None => self.mutex.leave(thread_id()),
+            Some(_) => self.give_back(),
         }
     }
 }

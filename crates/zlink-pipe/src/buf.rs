@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::entry::{MAX_HEADER, SHORT, encode_header};
 use crate::magazines;
 
 /// The head of every shared allocation: a count, and how to free the whole when it reaches zero.
@@ -70,8 +71,9 @@ impl Owner {
             owner.refs.load(Ordering::Acquire);
         }
         let free = owner.free;
-        // SAFETY: this was the last reference, and `free` was installed for this very allocation.
-        unsafe { free(this) }
+        // SAFETY: this was the last reference, and `free` was installed for this very allocation; nothing but a block has
+        // room.
+        unsafe { if owner.room > 0 { Block::free(this) } else { free(this) } }
     }
 }
 
@@ -93,16 +95,19 @@ impl Block {
         Block::try_layout(capacity).expect("a buffer larger than the address space")
     }
 
+    #[inline(always)]
     fn try_layout(capacity: usize) -> Option<Layout> {
         let size = magazines::rounded(HEAD.checked_add(capacity)?);
         Layout::from_size_align(size, align_of::<Block>()).ok()
     }
 
+    #[inline]
     unsafe fn free(owner: NonNull<Owner>) {
         let block = owner.cast::<Block>();
         // SAFETY: `free` runs once, for an owner that heads a `Block` made by `BufMut::with_capacity`.
         unsafe {
-            magazines::give(block.cast(), Block::layout(block.as_ref().owner.room).size());
+            // No sum or rounding overflows: the block was allocated.
+            magazines::give(block.cast(), magazines::rounded(HEAD + block.as_ref().owner.room));
         }
     }
 
@@ -130,11 +135,12 @@ impl BufMut {
     }
 
     /// As [`with_capacity`](Self::with_capacity); `None` if there is not so much memory.
+    #[inline(always)]
     pub fn try_with_capacity(capacity: usize) -> Option<Self> {
         BufMut::allocate(capacity, Block::try_layout(capacity)?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn allocate(capacity: usize, layout: Layout) -> Option<Self> {
         let spare = magazines::take(layout.size());
         // SAFETY: the layout is never of size zero, since it holds the head.
@@ -253,6 +259,30 @@ impl BufMut {
             let end = Block::data(self.block).add(self.len());
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), end, bytes.len());
             self.advance(bytes.len());
+        }
+    }
+
+    /// Appends a message frame's header and its body; there is room for both.
+    #[inline(always)]
+    pub(crate) fn extend_with_frame(&mut self, body: &[u8]) {
+        let room = self.room();
+        // SAFETY: there is room for what is written, as is seen first; `body` cannot overlap memory that `self` alone owns.
+        unsafe {
+            let end = Block::data(self.block).add(self.len());
+            let header = if body.len() <= SHORT {
+                assert!(2 + body.len() <= room);
+                end.write(0);
+                end.add(1).write(body.len() as u8);
+                2
+            } else {
+                assert!(MAX_HEADER + body.len() <= room);
+                let mut header = [0; MAX_HEADER];
+                encode_header(false, body.len(), &mut header);
+                end.copy_from_nonoverlapping(header.as_ptr(), MAX_HEADER);
+                MAX_HEADER
+            };
+            end.add(header).copy_from_nonoverlapping(body.as_ptr(), body.len());
+            self.advance(header + body.len());
         }
     }
 

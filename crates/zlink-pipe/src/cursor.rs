@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::buf::Buf;
 use crate::entry::{Chunk, Entry, header_at};
-use crate::message::Message;
+use crate::message::{Message, SHARE_FROM};
 use crate::queue::{Queue, Taken};
 
 /// Walks the entries taken from a queue, frame by frame, and returns credit in batches.
@@ -85,8 +85,8 @@ impl Cursor {
     // Inlined without fail, here and below: a `Front` passed through memory is stored in small pieces and loaded in
     // large ones, which stalls the load for longer than all the rest takes.
     #[inline(always)]
-    fn front(chunk: &Chunk, at: usize) -> Front {
-        let (more, header, len) = header_at(&chunk.as_slice()[at..]);
+    fn front(frames: &[u8], at: usize) -> Front {
+        let (more, header, len) = header_at(&frames[at..]);
         Front { more, start: at + header, end: at + header + len }
     }
 
@@ -94,8 +94,9 @@ impl Cursor {
     #[inline]
     pub fn peek(&self) -> Option<(&[u8], bool)> {
         if let Some(chunk) = &self.chunk {
-            let front = Cursor::front(chunk, self.at);
-            return Some((&chunk.as_slice()[front.start..front.end], front.more));
+            let frames = chunk.as_slice();
+            let front = Cursor::front(frames, self.at);
+            return Some((&frames[front.start..front.end], front.more));
         }
         match self.batch.front()? {
             Entry::Body { header, body, .. } => Some((body.as_slice(), header_at(header).0)),
@@ -113,9 +114,11 @@ impl Cursor {
     #[inline(always)]
     pub fn next_into(&mut self, message: &mut Message) -> bool {
         let Some(chunk) = &self.chunk else { return self.next_body(message) };
-        let front = Cursor::front(chunk, self.at);
-        if self.copies {
-            message.assign_copy(&chunk.as_slice()[front.start..front.end]);
+        let frames = chunk.as_slice();
+        let front = Cursor::front(frames, self.at);
+        let body = &frames[front.start..front.end];
+        if self.copies || body.len() < SHARE_FROM {
+            message.assign_copy(body);
         } else {
             let (buf, base, _) = chunk.parts();
             message.assign_part(buf, base + front.start, base + front.end);
@@ -140,7 +143,7 @@ impl Cursor {
     #[inline]
     pub fn skip(&mut self) {
         match &self.chunk {
-            Some(chunk) => self.advance(Cursor::front(chunk, self.at)),
+            Some(chunk) => self.advance(Cursor::front(chunk.as_slice(), self.at)),
             None => drop(self.next_body(&mut Message::new())),
         }
     }
@@ -150,9 +153,7 @@ impl Cursor {
         self.read += usize::from(!front.more);
         self.at = front.end;
         match &self.chunk {
-            Some(chunk) if front.end != chunk.as_slice().len() => {
-                chunk.prefetch(front.end, front.end - front.start)
-            }
+            Some(chunk) if front.end != chunk.len() => chunk.prefetch(front.end, front.end - front.start),
             _ => self.close_chunk(),
         }
     }

@@ -12,11 +12,20 @@ pub(crate) const LONG: u8 = 2;
 /// Bytes of the longest frame header.
 pub(crate) const MAX_HEADER: usize = 9;
 
+/// The longest body whose length takes one byte.
+pub(crate) const SHORT: usize = 255;
+
+/// The length of the header before a body of `len` bytes.
+#[inline]
+pub(crate) fn header_len(len: usize) -> usize {
+    if len <= SHORT { 2 } else { MAX_HEADER }
+}
+
 /// Writes a message frame's header and returns its length.
 #[inline]
 pub(crate) fn encode_header(more: bool, len: usize, out: &mut [u8; MAX_HEADER]) -> usize {
     let more = if more { MORE } else { 0 };
-    if len <= 255 {
+    if len <= SHORT {
         out[0] = more;
         out[1] = len as u8;
         return 2;
@@ -110,6 +119,12 @@ impl Chunk {
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         self.buf.range(self.start, self.end)
+    }
+
+    /// Bytes of frames.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
     }
 
     /// See [`Buf::prefetch`].

@@ -328,34 +328,78 @@ impl Drop for Kept {
 
 /// The small allocation that a thread has freed last: a sender makes a message of the same size next, and what that costs is
 /// a sixth of all that a small message costs it.
-struct Last(Cell<Option<(NonNull<u8>, usize)>>);
-
-thread_local! {
-    static LAST: Last = const { Last(Cell::new(None)) };
+///
+/// It has no destructor, so that to find it takes one look and not two; [`LastGuard`] has it.
+#[derive(Clone, Copy)]
+enum Last {
+    /// None so far.
+    Unguarded,
+    Nothing,
+    Block(NonNull<u8>, usize),
+    /// The thread is ending.
+    Over,
 }
 
-impl Last {
-    #[inline]
-    fn take(&self, size: usize) -> Option<NonNull<u8>> {
-        let (block, kept) = self.0.get()?;
-        if kept != size {
-            return None;
-        }
-        self.0.set(None);
-        Some(block)
-    }
+thread_local! {
+    static LAST: Cell<Last> = const { Cell::new(Last::Unguarded) };
+    static LAST_GUARD: LastGuard = const { LastGuard };
+}
 
-    fn replace(&self, next: Option<(NonNull<u8>, usize)>) {
-        if let Some((block, size)) = self.0.replace(next) {
+struct LastGuard;
+
+impl Drop for LastGuard {
+    fn drop(&mut self) {
+        if let Last::Block(block, size) = LAST.replace(Last::Over) {
             // SAFETY: what is kept was given up by whoever used it, and is kept no more.
             unsafe { to_allocator(block, size) };
         }
     }
 }
 
-impl Drop for Last {
-    fn drop(&mut self) {
-        self.replace(None);
+#[inline]
+fn take_last(size: usize) -> Option<NonNull<u8>> {
+    LAST.with(|last| match last.get() {
+        Last::Block(block, kept) if kept == size => {
+            last.set(Last::Nothing);
+            Some(block)
+        }
+        _ => None,
+    })
+}
+
+/// # Safety
+///
+/// As for [`give`].
+#[inline]
+unsafe fn give_last(block: NonNull<u8>, size: usize) {
+    LAST.with(|last| {
+        if let Last::Nothing = last.get() {
+            last.set(Last::Block(block, size));
+        } else {
+            // SAFETY: the caller's.
+            unsafe { replace_last(last, block, size) }
+        }
+    });
+}
+
+/// # Safety
+///
+/// As for [`give`].
+#[inline(never)]
+unsafe fn replace_last(last: &Cell<Last>, block: NonNull<u8>, size: usize) {
+    let superfluous = match last.get() {
+        Last::Nothing => None,
+        Last::Unguarded if LAST_GUARD.try_with(|_| ()).is_ok() => None,
+        Last::Block(block, size) => Some((block, size)),
+        Last::Unguarded | Last::Over => {
+            // SAFETY: the caller's.
+            return unsafe { to_allocator(block, size) };
+        }
+    };
+    last.set(Last::Block(block, size));
+    if let Some((block, size)) = superfluous {
+        // SAFETY: it was given up before, and is kept no more.
+        unsafe { to_allocator(block, size) };
     }
 }
 
@@ -371,7 +415,7 @@ unsafe fn to_allocator(block: NonNull<u8>, size: usize) {
 #[inline]
 pub(crate) fn take(size: usize) -> Option<NonNull<u8>> {
     if size < FROM {
-        return if KEEPS { LAST.try_with(|last| last.take(size)).ok().flatten() } else { None };
+        return if KEEPS { take_last(size) } else { None };
     }
     let class = Class::of(size)?;
     if class.is_large() {
@@ -389,8 +433,9 @@ pub(crate) fn take(size: usize) -> Option<NonNull<u8>> {
 /// uses it any more.
 #[inline]
 pub(crate) unsafe fn give(block: NonNull<u8>, size: usize) {
-    if KEEPS && size < FROM && LAST.try_with(|last| last.replace(Some((block, size)))).is_ok() {
-        return;
+    if KEEPS && size < FROM {
+        // SAFETY: the caller's.
+        return unsafe { give_last(block, size) };
     }
     let Some(class) = Class::of(size) else {
         // SAFETY: the caller's.

@@ -18,7 +18,7 @@ const INLINE: usize = 40;
 /// refers to a received chunk only if it is at least one `SLACK`-th of it, and is copied out otherwise.
 const SLACK: usize = 16;
 /// Received bodies below this size are always copied out of their chunk.
-const SHARE_FROM: usize = 4096;
+pub(crate) const SHARE_FROM: usize = 4096;
 
 /// What a message stores its body in. The values are unlikely as the content of memory that was never
 /// initialised, which the C interface must tell from a message.
@@ -151,7 +151,7 @@ impl Message {
     /// # Safety
     ///
     /// Every byte is written before it is read.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub unsafe fn assign_uninitialised(&mut self, len: usize) -> bool {
         if len <= INLINE {
@@ -243,11 +243,16 @@ impl Message {
     }
 
     /// Makes this message a copy of `bytes`.
-    #[inline]
+    #[inline(always)]
     pub fn assign_copy(&mut self, bytes: &[u8]) {
-        if self.overwrite(bytes) {
-            return;
+        if !self.overwrite(bytes) {
+            self.copy_anew(bytes);
         }
+    }
+
+    /// Makes this message a copy of `bytes` in other memory.
+    #[inline(never)]
+    fn copy_anew(&mut self, bytes: &[u8]) {
         if bytes.len() > INLINE {
             let mut buf = BufMut::with_capacity(bytes.len());
             buf.extend_from_slice(bytes);
@@ -268,7 +273,7 @@ impl Message {
 
     /// Copies `bytes` to where the body is, if that memory is this message's alone, has the room, and is not much: a
     /// program that receives into the same message again and again needs no other.
-    #[inline]
+    #[inline(always)]
     fn overwrite(&mut self, bytes: &[u8]) -> bool {
         if self.kind != Kind::Shared {
             return false;
@@ -288,6 +293,17 @@ impl Message {
         self.release_body();
         self.kind = Kind::Shared;
         self.body.outside = Outside { data, len, owner: Some(owner) };
+    }
+
+    /// Makes this message empty, as a new one.
+    #[inline]
+    pub fn reset(&mut self) {
+        self.release_body();
+        self.kind = Kind::Inline;
+        (self.inline_len, self.more, self.routing_id) = (0, false, 0);
+        if self.properties.is_some() {
+            self.properties = None;
+        }
     }
 
     /// Gives up the body's storage. The caller stores another body at once.
@@ -409,6 +425,7 @@ impl Message {
     /// # Safety
     ///
     /// `this` is valid for reads of a `Message`'s size. It need not be initialised as one.
+    #[inline]
     pub unsafe fn is_valid_at(this: *const Message) -> bool {
         // SAFETY: reads one byte of readable memory, through a type for which any value is valid.
         let kind = unsafe { std::ptr::addr_of!((*this).kind).cast::<u8>().read() };

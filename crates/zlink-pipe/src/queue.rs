@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 use crate::CHUNK_SIZE;
 use crate::buf::Buf;
 use crate::entry::Entry;
-use crate::short_mutex::ShortMutex;
+use crate::short_mutex::{ShortGuard, ShortMutex};
 use crate::staging::{Body, Staging};
 use state::State;
 pub use token::{Holder, Limit, Release, Watch, Writer};
@@ -116,12 +116,26 @@ impl Queue {
         Queue { state: ShortMutex::new(State::new(config)) }
     }
 
+    /// Locks the state for what may change what was [foreseen](State::foresee): for all but pushes of what was, and looks.
+    #[inline]
+    fn state(&self) -> ShortGuard<'_, State> {
+        let mut state = self.state.lock();
+        state.foreseen = 0;
+        state
+    }
+
     // --- producer ---
 
     /// Pushes a message of one part. On `Full` and `FlushFirst` the body is untouched.
-    #[inline]
+    #[inline(always)]
     pub fn push_one(&self, body: &mut Body<'_>) -> Pushed {
         let mut state = self.state.lock();
+        if state.append_foreseen(body) { Pushed::Queued } else { Queue::push_unforeseen(state, body) }
+    }
+
+    #[inline(never)]
+    fn push_unforeseen(mut state: ShortGuard<'_, State>, body: &mut Body<'_>) -> Pushed {
+        state.foreseen = 0;
         if let Some(refused) = state.admit() {
             return refused;
         }
@@ -132,14 +146,16 @@ impl Queue {
             return Pushed::Bypass;
         }
         state.append_one(body);
-        state.after_append()
+        let pushed = state.after_append();
+        state.foresee();
+        pushed
     }
 
     /// Pushes the complete message in `staging` and empties it. The caller has seen with
     /// [`check_room`](Self::check_room) before the first part that there is room: the high-water mark never
     /// cuts a message. On `Bypass` the message stays in `staging`.
     pub fn push_staged(&self, staging: &mut Staging) -> Pushed {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         if state.config.conflate {
             state.discard();
         }
@@ -157,7 +173,7 @@ impl Queue {
     ///
     /// The answer that a push would get: `Full`, or `FlushFirst` with the writer token.
     pub fn check_room(&self) -> Result<usize, Pushed> {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         match state.admit() {
             None => Ok(state.left()),
             Some(refused) => Err(refused),
@@ -167,7 +183,7 @@ impl Queue {
     /// Lets the room that was withheld by [`Credit::OnDemand`] count. Returns whether there was any, and there is room
     /// now.
     pub fn collect_credit(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let withheld = state.withholds();
         state.collect();
         let room = withheld && !state.is_full();
@@ -188,7 +204,7 @@ impl Queue {
 
     /// Whether a message would be admitted now, with all room counted. Notes that the producer waits if not.
     pub fn has_room(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.collect();
         let full = state.is_full();
         state.producer_blocked |= full;
@@ -202,7 +218,7 @@ impl Queue {
     ///
     /// Asked before each message that is to be pushed by such a producer.
     pub fn is_deep(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let waits = !state.config.local && state.writer != Writer::Idle;
         let deep = waits && state.bytes >= DEEP && !state.hurry.takes_one();
         state.producer_blocked |= deep;
@@ -212,13 +228,13 @@ impl Queue {
     /// The producer has waited for a moment: a message may be pushed although the queue is [deep](Self::is_deep), and twice
     /// as many each time after that until the connection has taken one.
     pub fn hurry(&self) {
-        self.state.lock().hurry.double();
+        self.state().hurry.double();
     }
 
     /// Whether the producer should gather instead of bypassing, from now until a watch finds a gap; in a queue whose
     /// consumer is a socket, whether that may [nap](Self::begin_nap), until a nap finds little.
     pub fn set_streaming(&self, streaming: bool) {
-        self.state.lock().streaming = streaming;
+        self.state().streaming = streaming;
     }
 
     /// Whether the writer token that the producer was given is still good. It is not if the connection went
@@ -227,14 +243,14 @@ impl Queue {
     ///
     /// The producer asks once, before it writes, under the lock under which connections are taken down.
     pub fn confirm(&self) -> bool {
-        std::mem::take(&mut self.state.lock().granted)
+        std::mem::take(&mut self.state().granted)
     }
 
     /// Gives the writer token of a `Bypass` back, and a stream begins with the message, which is to be pushed again. The
     /// stream ends with the message that makes them `last`, if that is not 0: the producer writes them then. Returns false
     /// if messages are not to be gathered.
     pub fn decline_bypass(&self, last: usize) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         if state.config.gather.is_some() {
             return false;
         }
@@ -251,14 +267,14 @@ impl Queue {
     /// The stream that gathers ends with the message that makes them `last`, if nobody writes before: the producer writes
     /// them then.
     pub fn set_last(&self, last: usize) {
-        self.state.lock().last = last;
+        self.state().last = last;
     }
 
     /// Queues a message that was counted by a `Bypass` but could not be written, because the connection went
     /// down in between. Returns whether the consumer must be woken: there may be another connection.
     #[must_use]
     pub fn push_bypassed(&self, entries: impl Iterator<Item = Entry>) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let before = state.in_flight;
         for entry in entries {
             state.append_entry(entry);
@@ -271,7 +287,7 @@ impl Queue {
     ///
     /// The high-water mark is the caller's business: see [`room`](Self::room).
     pub fn push_entries(&self, entries: &mut VecDeque<Entry>) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         for mut entry in entries.drain(..) {
             if state.config.conflate {
                 state.discard();
@@ -289,7 +305,7 @@ impl Queue {
     /// Messages that may still be added before the high-water mark; `usize::MAX` without one. At 0 the
     /// producer is noted as waiting, and a later credit reports `unblocked`.
     pub fn room(&self) -> usize {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         if state.config.hwm == 0 || state.config.conflate {
             return usize::MAX;
         }
@@ -310,7 +326,7 @@ impl Queue {
 
     /// Tells the consumer that nothing more will come. Returns whether it must be woken.
     pub fn end(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.ended = true;
         !std::mem::replace(&mut state.told, true)
     }
@@ -321,7 +337,7 @@ impl Queue {
     /// returns credit for `credit` messages. If there was nothing, the next push asks for a wake-up.
     pub fn take(&self, out: &mut VecDeque<Entry>, spent: &mut Vec<Buf>, credit: usize) -> Taken {
         debug_assert!(out.is_empty());
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.recycle(spent);
         let unblocked = state.credit(credit);
         state.seal();
@@ -341,7 +357,7 @@ impl Queue {
     ///
     /// Returns false if something has come since it looked, or is to be told of at once.
     pub fn begin_nap(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         // Less than the half of the mark that a consumer with nothing at hand has given back: the producer is not
         // refused before.
         let messages = if state.config.hwm == 0 { NAP } else { NAP.min(state.config.hwm / 4) };
@@ -354,7 +370,7 @@ impl Queue {
 
     /// The consumer looks again after a nap. Returns whether there is something that it was not told of.
     pub fn end_nap(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         if state.nap != 0 {
             // It was not told: the stream is over, or slow enough to be heard of message by message.
             state.streaming &= state.messages >= SHORTEST_NAP;
@@ -367,7 +383,7 @@ impl Queue {
 
     /// The consumer is told of every message at once from now on.
     pub fn forbid_naps(&self) {
-        self.state.lock().may_nap = false;
+        self.state().may_nap = false;
     }
 
     /// Whether the producer ended the queue.
@@ -378,12 +394,12 @@ impl Queue {
     /// Returns credit for `messages` messages that were read. Returns whether the producer waits for room
     /// and there is enough now.
     pub fn credit(&self, messages: usize) -> bool {
-        self.state.lock().credit(messages)
+        self.state().credit(messages)
     }
 
     /// Drops everything that has gathered. Returns whether the producer waits for room and there is some.
     pub fn clear(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.discard();
         (state.held, state.phase) = (0, 0);
         state.credit(0)
@@ -414,7 +430,7 @@ impl Queue {
 
     /// Changes the high-water mark. Returns whether the producer waits for room and there is some now.
     pub fn set_hwm(&self, hwm: usize) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.config.hwm = hwm;
         if state.phase >= state.batch() {
             (state.phase, state.held) = (0, 0);

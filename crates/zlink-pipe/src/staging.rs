@@ -27,6 +27,16 @@ impl Body<'_> {
         }
     }
 
+    /// The bytes, if they are the caller's or the message's own: the size alone tells whether they are copied into a chunk.
+    #[inline(always)]
+    pub(crate) fn as_own(&self) -> Option<&[u8]> {
+        match self {
+            Body::Slice(bytes) => Some(bytes),
+            Body::Message(message) if !message.is_lent() => Some(message.as_slice()),
+            Body::Message(_) | Body::Shared(_) => None,
+        }
+    }
+
     /// Whether it is a message over [lent](Message::is_lent) memory.
     #[inline]
     pub fn is_lent(&self) -> bool {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::token::Writer;
 use super::{Credit, Limit, Pushed, QueueConfig};
 use crate::buf::{Buf, BufMut};
-use crate::entry::{Chunk, Entry, MAX_HEADER, Position, encode_header};
+use crate::entry::{Chunk, Entry, Position, header_len};
 use crate::shared::SharedFrame;
 use crate::staging::{Body, Staging};
 use crate::{BY_REFERENCE, CHUNK_SIZE, LOCAL_BY_REFERENCE};
@@ -18,6 +18,9 @@ const SPARE: usize = 2;
 const SPARE_OF_STREAM: usize = 8;
 /// [`LOCAL_BY_REFERENCE`] for bytes that have to be copied to make a message of them.
 const LOCAL_SLICE_BY_REFERENCE: usize = 4096;
+/// From how many bytes on a message is not worth to be foreseen.
+const SMALL: usize = 4096;
+const _: () = assert!(SMALL <= BY_REFERENCE && LOCAL_BY_REFERENCE <= LOCAL_SLICE_BY_REFERENCE);
 /// Bytes that end a nap.
 const NAP_BYTES: usize = 4 * CHUNK_SIZE;
 
@@ -86,6 +89,9 @@ pub(super) struct State {
     pub(super) flushes_seen: u64,
     /// Bytes gathered when the watcher last looked.
     pub(super) bytes_seen: usize,
+    /// So many small messages are queued with nothing else to be done, as long as there are fewer bytes than that.
+    pub(super) foreseen: usize,
+    foreseen_bytes: usize,
     pub(super) config: QueueConfig,
 }
 
@@ -118,6 +124,8 @@ impl State {
             flushes: 0,
             flushes_seen: 0,
             bytes_seen: 0,
+            foreseen: 0,
+            foreseen_bytes: 0,
             config,
         }
     }
@@ -227,6 +235,52 @@ impl State {
         self.flushes += 1;
     }
 
+    /// After a push: how many of the next are queued with nothing else to be done, if nobody else asks for anything in
+    /// between. A stream of small messages is spared the looks that the first of them took.
+    #[inline]
+    pub(super) fn foresee(&mut self) {
+        let QueueConfig { conflate, gather, direct, batch_bytes, batch_messages, .. } = self.config;
+        if conflate {
+            return;
+        }
+        let before = |limit: usize| limit.saturating_sub(self.messages + 1);
+        let (mut messages, mut bytes) = (self.left(), usize::MAX);
+        let may_write = self.writer == Writer::Idle && direct;
+        if may_write || gather == Some(true) {
+            bytes = batch_bytes;
+            if batch_messages != 0 {
+                messages = messages.min(before(batch_messages));
+            }
+        }
+        if self.last > self.messages {
+            messages = messages.min(before(self.last));
+        }
+        if !self.told {
+            messages = messages.min(before(self.nap));
+            bytes = bytes.min(NAP_BYTES);
+        }
+        (self.foreseen, self.foreseen_bytes) = (messages, bytes);
+    }
+
+    /// Queues a small message as was [foreseen](Self::foresee). Returns false if it was not.
+    #[inline(always)]
+    pub(super) fn append_foreseen(&mut self, body: &Body<'_>) -> bool {
+        let (Some(open), Some(bytes)) = (&mut self.open, body.as_own()) else { return false };
+        let small = bytes.len() < if self.config.local { LOCAL_BY_REFERENCE } else { SMALL };
+        let framed = header_len(bytes.len()) + bytes.len();
+        if !small || self.foreseen == 0 || open.room() < framed || self.bytes + framed >= self.foreseen_bytes
+        {
+            return false;
+        }
+        open.extend_with_frame(bytes);
+        self.foreseen -= 1;
+        self.messages += 1;
+        self.in_flight += 1;
+        self.open_messages += 1;
+        self.bytes += framed;
+        true
+    }
+
     #[inline]
     pub(super) fn append_one(&mut self, body: &mut Body<'_>) {
         let len = body.as_slice().len();
@@ -240,13 +294,10 @@ impl State {
         if let Body::Shared(frame) = body {
             return self.append_shared(frame);
         }
-        let mut header = [0; MAX_HEADER];
-        let header_len = encode_header(false, len, &mut header);
-        let open = self.open_with_room(header_len + len);
-        open.extend_from_slice(&header[..header_len]);
-        open.extend_from_slice(body.as_slice());
+        let framed = header_len(len) + len;
+        self.open_with_room(framed).extend_with_frame(body.as_slice());
         self.open_messages += 1;
-        self.bytes += header_len + len;
+        self.bytes += framed;
     }
 
     /// Queues a message that is framed: without a copy if it follows the last one in memory, is the first, or begins a chunk.

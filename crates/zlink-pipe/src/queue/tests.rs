@@ -455,3 +455,81 @@ fn a_bypass_is_not_declined_where_messages_are_not_to_be_gathered() {
     assert!(!queue.decline_bypass(3));
     assert!(queue.confirm());
 }
+
+/// What a consumer or a producer does to a queue, and what it learns by it.
+fn step(queue: &Queue, op: u8, argument: u8, socket: bool, batch: &mut VecDeque<Entry>) -> String {
+    let n = usize::from(argument);
+    let (mut spent, busy) = (Vec::new(), queue.writer() == Writer::Busy);
+    let credit = if [0, 8, 10, 11, 13, 14].contains(&op) {
+        batch.drain(..).map(|entry| entry.messages()).sum()
+    } else {
+        0
+    };
+    match op {
+        1 => format!("{}", queue.begin_nap()),
+        2 => format!("{}", queue.end_nap()),
+        3 => format!("{}", queue.set_hwm([0, 3, 64, 300, 1000][n % 5])),
+        4 => format!("{:?}", queue.set_streaming(n > 40)),
+        5 => format!("{:?}", queue.set_last(queue.in_flight() + n % 8)),
+        6 => format!("{:?}", queue.check_room()),
+        7 => format!("{} {}", queue.collect_credit(), queue.has_room()),
+        0 if socket => format!("{:?} {}", queue.take(batch, &mut spent, credit), batch.len()),
+        _ if socket => format!("{}", queue.credit(credit)),
+        0 | 8 => format!("{} {}", queue.clear(), queue.acquire()),
+        9 if busy => format!("{:?} {}", queue.take_for_write(batch, &mut spent), batch.len()),
+        10 if busy => format!("{:?}", queue.release(Holder::Producer, credit)),
+        11 if busy => format!("{:?} {:?}", queue.start_watch(credit), queue.watch()),
+        13 if busy => format!("{}", queue.block(credit)),
+        14 => format!("{:?} {:?}", queue.detach(credit, &mut VecDeque::new()), queue.attach()),
+        _ => format!("{}", queue.acquire_idle()),
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn what_is_foreseen_comes_to_the_same(
+        flags in proptest::prelude::any::<u8>(),
+        direct in proptest::prelude::any::<bool>(),
+        batch_bytes in proptest::sample::select(vec![50, 2000, CHUNK_SIZE]),
+        ops in proptest::collection::vec((0..200_u8, proptest::prelude::any::<u8>()), 1..600),
+    ) {
+        let socket = flags & 1 != 0;
+        let conflate = flags & 0xf0 == 0x10;
+        let config = QueueConfig {
+            hwm: [0, 7, 100, 1000][usize::from(flags >> 1) & 3],
+            credit: [Credit::AtOnce, Credit::InBatches, Credit::OnDemand, Credit::OnDemand][usize::from(flags >> 3) & 3],
+            local: socket,
+            conflate,
+            direct,
+            gather: [None, None, Some(false), Some(true)][usize::from(flags >> 5) & 3],
+            batch_bytes,
+            batch_messages: if flags & 0x80 != 0 { 5 } else { 0 },
+        };
+        let [quick, plain] = [Queue::new(config), Queue::new(config)];
+        let [mut left, mut right] = [VecDeque::new(), VecDeque::new()];
+        for queue in [&quick, &plain] {
+            // A stream is on, and whoever reads it naps.
+            queue.set_streaming(true);
+            if socket {
+                queue.begin_nap();
+            } else {
+                queue.attach();
+                let _ = queue.release(Holder::Producer, 0);
+            }
+        }
+        for (op, argument) in ops {
+            let told = [(&quick, &mut left), (&plain, &mut right)].map(|(queue, batch)| {
+                if op < 16 {
+                    return step(queue, op, argument, socket, batch);
+                }
+                // Mostly pushes, nearly all of them small.
+                let len = if argument < 250 { usize::from(argument) } else { 300 << (argument - 250) };
+                format!("{:?}", queue.push_one(&mut Body::Slice(&vec![argument; len])))
+            });
+            proptest::prop_assert_eq!(&told[0], &told[1]);
+            let _ = plain.state();
+            let seen = |queue: &Queue| (queue.in_flight(), queue.untaken(), queue.unacknowledged(), queue.writer());
+            proptest::prop_assert_eq!(seen(&quick), seen(&plain));
+        }
+    }
+}

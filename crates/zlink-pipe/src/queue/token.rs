@@ -70,7 +70,7 @@ pub enum Watch {
 impl Queue {
     /// Gives the queue a connection; the caller holds the writer token.
     pub fn attach(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         debug_assert_eq!(state.writer, Writer::Detached);
         state.writer = Writer::Busy;
         state.told = true;
@@ -78,7 +78,7 @@ impl Queue {
 
     /// Takes the writer token if nobody holds it.
     pub fn acquire(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let free = matches!(state.writer, Writer::Idle | Writer::Blocked);
         if free {
             state.take_token();
@@ -88,7 +88,7 @@ impl Queue {
 
     /// Takes the writer token if nobody holds it and the connection takes bytes, as far as is known.
     pub fn acquire_idle(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let free = state.writer == Writer::Idle;
         if free {
             state.take_token();
@@ -98,7 +98,7 @@ impl Queue {
 
     /// Takes the writer token for the producer if something has gathered that it may write.
     pub fn acquire_to_flush(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let take = state.config.direct && state.writer == Writer::Idle && !state.is_empty();
         if take {
             state.grant_to_flush();
@@ -109,7 +109,7 @@ impl Queue {
     /// Takes the writer token for a producer that would have to wait for the connection, if nobody holds it: he writes then
     /// himself, and waits for the kernel rather than for somebody who waits for that.
     pub fn acquire_to_take_over(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let take = state.config.direct && matches!(state.writer, Writer::Idle | Writer::Blocked);
         if take {
             state.grant_to_flush();
@@ -120,7 +120,7 @@ impl Queue {
     /// Takes the writer token if nobody holds it and something has gathered, or its last holder
     /// [paused](Self::pause).
     pub fn acquire_gathered(&self) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let take = state.writer == Writer::Idle && (state.paused || !state.is_empty());
         if take {
             state.writer = Writer::Busy;
@@ -139,7 +139,7 @@ impl Queue {
     /// Appends everything that has gathered to `out`, and tells which limit that has reached. The caller holds the writer
     /// token.
     pub fn take_for_write(&self, out: &mut VecDeque<Entry>, spent: &mut Vec<Buf>) -> Option<Limit> {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let reached = state.reached();
         state.recycle(spent);
         state.seal();
@@ -157,7 +157,7 @@ impl Queue {
     /// Returns credit for `credit` written messages and the writer token, unless more has gathered. An I/O
     /// thread also keeps the token while a stream is on, to begin or go on with a watch.
     pub fn release(&self, by: Holder, credit: usize) -> Release {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         let unblocked = state.credit(credit);
         let more = !state.is_empty();
         let streaming = state.streaming && state.config.direct;
@@ -174,7 +174,7 @@ impl Queue {
     /// Gives the writer token back although more may have gathered or is still in hand; the caller sees to it
     /// that somebody comes back by [`acquire_gathered`](Self::acquire_gathered).
     pub fn pause(&self, credit: usize) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.writer = Writer::Idle;
         state.paused = true;
         state.told = true;
@@ -183,14 +183,14 @@ impl Queue {
 
     /// Gives the writer token back and leaves what has gathered to gather on; the caller comes back by itself.
     pub fn leave_gathering(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.writer = Writer::Idle;
         state.told = true;
     }
 
     /// Gives the writer token back until the connection takes bytes again.
     pub fn block(&self, credit: usize) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.writer = Writer::Blocked;
         state.slow = true;
         state.told = true;
@@ -200,7 +200,7 @@ impl Queue {
     /// The connection is gone: returns credit for what was fully written and puts the rest back in front.
     /// The caller holds the writer token.
     pub fn detach(&self, credit: usize, unwritten: &mut VecDeque<Entry>) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.writer = Writer::Detached;
         state.slow = false;
         state.granted = false;
@@ -219,7 +219,7 @@ impl Queue {
     /// time with [`watch`](Self::watch). Gives the writer token back. Returns whether the producer waits
     /// for room and there is some.
     pub fn start_watch(&self, credit: usize) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.watched = true;
         state.told = true;
         state.flushes_seen = state.flushes;
@@ -230,7 +230,7 @@ impl Queue {
 
     /// Looks at a watched stream.
     pub fn watch(&self) -> Watch {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         // A producer that will soon have gathered a whole batch is left to write it.
         let grown = state.bytes.saturating_sub(state.bytes_seen) >= state.config.batch_bytes / WORTH_WAITING;
         let moved = state.flushes != state.flushes_seen || grown;
