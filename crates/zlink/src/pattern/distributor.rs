@@ -118,6 +118,7 @@ impl Distributor {
     }
 
     /// Whether all selected pipes take the message. If not, the one without room will say when it has some.
+    #[inline]
     pub(super) fn all_have_room(&mut self, pipes: &mut Pipes) -> bool {
         self.selected.iter().all(|&pipe| {
             let slot = &mut self.slots[pipe];
@@ -132,8 +133,18 @@ impl Distributor {
     }
 
     /// Sends a part to the selected pipes. Returns those of them that are found now to miss the message.
+    #[inline(always)]
     pub(super) fn send(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> &[usize] {
         self.missed.clear();
+        if self.selected.is_empty() && self.frames.parts() == 0 {
+            // Nobody wants it.
+            self.under_way = more;
+            return &[];
+        }
+        self.send_to_selected(pipes, body, more)
+    }
+
+    fn send_to_selected(&mut self, pipes: &mut Pipes, body: &mut Body<'_>, more: bool) -> &[usize] {
         let first = !self.under_way;
         self.under_way = more;
         if self.shares(pipes, body, first, more) {
