@@ -77,6 +77,13 @@ impl Sink<'_> {
     }
 }
 
+/// What was received: whether another part follows, and whether the pipe's peer is gone.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) more: bool,
+    pub(crate) gone: bool,
+}
+
 /// When the first message was sent whose room the sender has not asked for, as far as is known, and how many receives
 /// there had been.
 struct Burst {
@@ -221,29 +228,38 @@ impl PipeEnd {
     // --- sending ---
 
     /// Sends a message of one part. On `Full` the body is untouched.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(&mut self, body: &mut Body<'_>, receives: u64) -> Result<(), Full> {
         if self.gone {
             return Err(Full);
         }
         self.wakes.note_send();
         self.room = self.room.saturating_sub(1);
+        match self.out.push_one(body) {
+            Pushed::Queued => Ok(()),
+            pushed => self.follow_up(pushed, body, receives),
+        }
+    }
+
+    /// Does what a push asks for, until the message is sent or refused.
+    #[inline(never)]
+    fn follow_up(&mut self, mut pushed: Pushed, body: &mut Body<'_>, receives: u64) -> Result<(), Full> {
         let mut wake = Wake::Now;
         loop {
-            match self.out.push_one(body) {
+            match pushed {
                 Pushed::Queued => return Ok(()),
                 Pushed::Bypass => {
                     let start = Instant::now();
                     if let Some(when) = self.gathers_bypass(start, receives, !body.goes_by_reference()) {
                         wake = when;
-                        continue;
+                    } else {
+                        match self.connection() {
+                            Some(connection) => connection.write_bypass(body, self.patient),
+                            None => self.queue_bypassed(std::iter::once(Entry::message(body))),
+                        }
+                        self.writes.note_write(start);
+                        return Ok(());
                     }
-                    match self.connection() {
-                        Some(connection) => connection.write_bypass(body, self.patient),
-                        None => self.queue_bypassed(std::iter::once(Entry::message(body))),
-                    }
-                    self.writes.note_write(start);
-                    return Ok(());
                 }
                 Pushed::Write => {
                     self.write_batch(receives);
@@ -260,6 +276,7 @@ impl PipeEnd {
                 Pushed::FlushFirst => self.write_batch(receives),
                 Pushed::Full => return Err(Full),
             }
+            pushed = self.out.push_one(body);
         }
     }
 
@@ -463,9 +480,11 @@ impl PipeEnd {
     /// Whether a part can be read. If not, news will come when one can.
     #[inline]
     pub(crate) fn has_input(&mut self) -> bool {
-        if self.cursor.has_frame() {
-            return true;
-        }
+        self.cursor.has_frame() || self.take_input()
+    }
+
+    /// Takes what has gathered, when nothing is at hand.
+    fn take_input(&mut self) -> bool {
         let credit = self.cursor.uncredited();
         let taken = self.cursor.refill(&self.inward);
         if taken.unblocked {
@@ -480,7 +499,7 @@ impl PipeEnd {
     }
 
     /// Reads a part; the caller has seen that there is one. Returns whether another follows.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&mut self, sink: &mut Sink<'_>) -> bool {
         let more = match sink {
             Sink::Message(slot) => {
@@ -708,7 +727,7 @@ impl Pipes {
     }
 
     /// Sends a message of one part to `index`. On `Full` the body is untouched.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(&mut self, index: usize, body: &mut Body<'_>) -> Result<(), Full> {
         let receives = self.receives;
         let patient = body.as_slice().len() >= BY_REFERENCE && self.is_patient();
@@ -881,6 +900,17 @@ impl Pipes {
     pub(crate) fn read(&mut self, index: usize, sink: &mut Sink<'_>) -> bool {
         self.last_read = index;
         self.get(index).is_some_and(|pipe| pipe.read(sink))
+    }
+
+    /// Reads a part from `index`, if there is one.
+    #[inline(always)]
+    pub(crate) fn receive(&mut self, index: usize, sink: &mut Sink<'_>) -> Option<Part> {
+        let pipe = self.slots.get_mut(index)?.as_mut()?;
+        if !pipe.has_input() {
+            return None;
+        }
+        self.last_read = index;
+        Some(Part { more: pipe.read(sink), gone: pipe.gone })
     }
 
     #[inline]

@@ -38,11 +38,11 @@ pub fn send_slice(socket: &Socket, bytes: &[u8], more: bool, dontwait: bool) -> 
 /// # Errors
 ///
 /// As [`Socket::send`].
-#[inline]
+#[inline(always)]
 pub fn send_message(socket: &Socket, message: &mut Message, more: bool, dontwait: bool) -> Result<()> {
     socket.send_body(&mut Body::Message(message), more, wait(dontwait))?;
     // A body that was copied into a chunk is still there.
-    *message = Message::new();
+    message.reset();
     Ok(())
 }
 
@@ -61,7 +61,7 @@ pub fn recv_slice(socket: &Socket, buffer: &mut [u8], dontwait: bool) -> Result<
 /// # Errors
 ///
 /// As [`Socket::recv`].
-#[inline]
+#[inline(always)]
 pub fn recv_message(socket: &Socket, message: &mut Message, dontwait: bool) -> Result<()> {
     socket.receive_in_place(message, wait(dontwait))
 }

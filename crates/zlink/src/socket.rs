@@ -79,6 +79,17 @@ struct Core {
     live: Option<Live>,
 }
 
+/// A send that waits.
+#[derive(Default)]
+struct Waiting {
+    /// `None` before it is known; then `None` for ever.
+    deadline: Option<Option<Instant>>,
+    /// How long it waits for the connection of `deep` alone.
+    patience: Option<Instant>,
+    /// See [`Pipes::take_deep`].
+    deep: Option<usize>,
+}
+
 impl Socket {
     pub(crate) fn new(context: &Context, socket_type: SocketType) -> Result<Self> {
         let pattern = pattern::new(socket_type);
@@ -192,6 +203,7 @@ impl Socket {
     // --- sending and receiving ---
 
     /// Sends one part. `body` is taken or copied only on success.
+    #[inline(always)]
     pub(crate) fn send_body(&self, body: &mut Body<'_>, more: bool, wait: Wait) -> Result<()> {
         // Relaxed: a send beside a bind may take either for the first.
         if body.as_slice().len() > self.longest.load(Ordering::Relaxed) {
@@ -204,99 +216,153 @@ impl Socket {
             self.take_news(&mut core)?;
         }
         core.pipes.patient = wait == Wait::Block && core.options.send_timeout != 0;
-        let (mut deadline, mut patience, mut deep) = (None, None, None);
+        match self.try_send_body(&mut core, body, more) {
+            Ok(()) => Ok(()),
+            Err(refusal) => self.send_refused(core, refusal, body, more, wait),
+        }
+    }
+
+    #[inline(always)]
+    fn try_send_body(
+        &self,
+        core: &mut Core,
+        body: &mut Body<'_>,
+        more: bool,
+    ) -> std::result::Result<(), Refusal> {
+        let sent = core.pattern.send(&mut core.pipes, body, more);
+        core.close_refused(&self.inbox);
+        sent
+    }
+
+    /// Goes on with a message that was refused: waits for room, if it may, and tries again.
+    #[cold]
+    #[inline(never)]
+    fn send_refused<'a>(
+        &'a self,
+        mut core: BiasedGuard<'a, Core>,
+        mut refusal: Refusal,
+        body: &mut Body<'_>,
+        more: bool,
+        wait: Wait,
+    ) -> Result<()> {
+        let mut waiting = Waiting::default();
         loop {
-            let Core { pattern, pipes, .. } = &mut *core;
-            match pattern.send(pipes, body, more) {
-                Ok(()) => {
-                    core.close_refused(&self.inbox);
-                    return Ok(());
-                }
-                Err(refusal) => {
-                    core.close_refused(&self.inbox);
-                    if let Refusal::Failed(error) = refusal {
-                        return Err(*error);
-                    }
-                }
+            if let Refusal::Failed(error) = refusal {
+                return Err(*error);
             }
-            let timeout = core.options.send_timeout;
-            let waits = wait == Wait::Block && timeout != 0;
-            if core.collect_credit(waits) {
-                continue;
-            }
-            if !waits {
-                if core.pipes.has_refused() {
-                    // Whoever watches the descriptor for room finds some as soon as he asks.
-                    self.inbox.nudge_watcher();
-                }
-                return Err(Error::WouldBlock);
-            }
-            let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
-            // Once a pipe has refused it the pattern does not ask it again before there is news of it, or patience ends.
-            deep = core.pipes.take_deep().or(deep);
-            if let Some(index) = deep
-                && core.take_over(index)
-            {
-                deep = None;
-                continue;
-            }
-            let patience = deep.map(|index| {
-                *patience.get_or_insert_with(|| {
-                    core.pipes.count_paced(index);
-                    Instant::now() + PATIENCE
-                })
-            });
-            let seen = core.seen;
-            drop(core);
-            let ended = self.inbox.sleep(seen, deadline.into_iter().chain(patience).min());
-            core = self.lock();
-            self.take_news(&mut core)?;
-            match deep {
-                Some(_) if ended == Ended::Woken => {}
-                Some(index) => {
-                    core.hurry(index);
-                    // Whoever else waits for room finds some too.
-                    self.inbox.nudge();
-                    deep = None;
-                }
-                None => go_on(ended)?,
+            core = self.wait_for_room(core, wait, &mut waiting)?;
+            match self.try_send_body(&mut core, body, more) {
+                Ok(()) => return Ok(()),
+                Err(again) => refusal = again,
             }
         }
     }
 
+    /// Waits until a message that was refused may be tried again.
+    fn wait_for_room<'a>(
+        &'a self,
+        mut core: BiasedGuard<'a, Core>,
+        wait: Wait,
+        waiting: &mut Waiting,
+    ) -> Result<BiasedGuard<'a, Core>> {
+        let timeout = core.options.send_timeout;
+        let waits = wait == Wait::Block && timeout != 0;
+        if core.collect_credit(waits) {
+            return Ok(core);
+        }
+        if !waits {
+            if core.pipes.has_refused() {
+                // Whoever watches the descriptor for room finds some as soon as he asks.
+                self.inbox.nudge_watcher();
+            }
+            return Err(Error::WouldBlock);
+        }
+        let deadline = *waiting.deadline.get_or_insert_with(|| deadline_after(timeout));
+        // Once a pipe has refused it the pattern does not ask it again before there is news of it, or patience ends.
+        waiting.deep = core.pipes.take_deep().or(waiting.deep);
+        if let Some(index) = waiting.deep
+            && core.take_over(index)
+        {
+            waiting.deep = None;
+            return Ok(core);
+        }
+        let patience = waiting.deep.map(|index| {
+            *waiting.patience.get_or_insert_with(|| {
+                core.pipes.count_paced(index);
+                Instant::now() + PATIENCE
+            })
+        });
+        let seen = core.seen;
+        drop(core);
+        let ended = self.inbox.sleep(seen, deadline.into_iter().chain(patience).min());
+        let mut core = self.lock();
+        self.take_news(&mut core)?;
+        match waiting.deep {
+            Some(_) if ended == Ended::Woken => {}
+            Some(index) => {
+                core.hurry(index);
+                // Whoever else waits for room finds some too.
+                self.inbox.nudge();
+                waiting.deep = None;
+            }
+            None => go_on(ended)?,
+        }
+        Ok(core)
+    }
+
     /// Receives one part. Returns whether another follows.
+    #[inline(always)]
     pub(crate) fn receive_into(&self, sink: &mut Sink<'_>, wait: Wait) -> Result<bool> {
         let mut core = self.lock();
         self.look_around(&mut core)?;
+        match self.try_receive_into(&mut core, sink) {
+            Ok(more) => Ok(more),
+            Err(refusal) => self.receive_refused(core, refusal, sink, wait),
+        }
+    }
+
+    #[inline(always)]
+    fn try_receive_into(&self, core: &mut Core, sink: &mut Sink<'_>) -> std::result::Result<bool, Refusal> {
+        let received = core.pattern.receive(&mut core.pipes, sink);
+        if let Ok(more) = received {
+            core.receive_more = more;
+            core.pipes.receives = core.pipes.receives.wrapping_add(1);
+        }
+        core.close_refused(&self.inbox);
+        received
+    }
+
+    /// Goes on with a receive that found nothing: waits, if it may, and tries again.
+    #[cold]
+    #[inline(never)]
+    fn receive_refused<'a>(
+        &'a self,
+        mut core: BiasedGuard<'a, Core>,
+        mut refusal: Refusal,
+        sink: &mut Sink<'_>,
+        wait: Wait,
+    ) -> Result<bool> {
         let mut deadline = None;
         loop {
-            let Core { pattern, pipes, .. } = &mut *core;
-            match pattern.receive(pipes, sink) {
-                Ok(more) => {
-                    core.receive_more = more;
-                    core.pipes.receives = core.pipes.receives.wrapping_add(1);
-                    core.close_refused(&self.inbox);
-                    return Ok(more);
-                }
-                Err(refusal) => {
-                    core.close_refused(&self.inbox);
-                    if let Refusal::Failed(error) = refusal {
-                        return Err(*error);
-                    }
-                }
+            if let Refusal::Failed(error) = refusal {
+                return Err(*error);
             }
             let timeout = core.options.receive_timeout;
             if wait == Wait::Never || timeout == 0 {
-                if core.look_at_leased(&self.inbox) {
-                    continue;
+                if !core.look_at_leased(&self.inbox) {
+                    return Err(Error::WouldBlock);
                 }
-                return Err(Error::WouldBlock);
+            } else {
+                let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
+                let ended;
+                (core, ended) = self.wait_for_input(core, deadline);
+                self.take_news(&mut core)?;
+                go_on(ended)?;
             }
-            let deadline = *deadline.get_or_insert_with(|| deadline_after(timeout));
-            let ended;
-            (core, ended) = self.wait_for_input(core, deadline);
-            self.take_news(&mut core)?;
-            go_on(ended)?;
+            match self.try_receive_into(&mut core, sink) {
+                Ok(more) => return Ok(more),
+                Err(again) => refusal = again,
+            }
         }
     }
 
@@ -414,7 +480,7 @@ impl Socket {
         self.receive_in_place(message, Wait::Block)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn receive_in_place(&self, message: &mut Message, wait: Wait) -> Result<()> {
         let more = self.receive_into(&mut Sink::Message(message), wait)?;
         message.set_more(more);

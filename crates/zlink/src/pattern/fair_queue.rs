@@ -1,7 +1,7 @@
 //! Receiving in turn from the pipes that have something.
 
 use super::Refusal;
-use crate::pipe::{Pipes, Sink};
+use crate::pipe::{Part, Pipes, Sink};
 
 /// Takes each message from the next pipe that has one. Without `MULTIPART`, messages of several parts are dropped.
 #[derive(Default)]
@@ -58,8 +58,23 @@ impl<const MULTIPART: bool> FairQueue<MULTIPART> {
         pipes: &mut Pipes,
         sink: &mut Sink<'_>,
     ) -> Result<(usize, bool), Refusal> {
-        let pipe = self.next_pipe(pipes).ok_or(Refusal::Blocked)?;
-        Ok((pipe, self.read(pipes, pipe, sink)))
+        if !MULTIPART {
+            let pipe = self.next_pipe(pipes).ok_or(Refusal::Blocked)?;
+            return Ok((pipe, self.read(pipes, pipe, sink)));
+        }
+        while let Some(&pipe) = self.active.get(self.current) {
+            if let Some(Part { more, gone }) = pipes.receive(pipe, sink) {
+                if !more {
+                    if gone {
+                        close_if_empty(pipes, pipe);
+                    }
+                    self.turn();
+                }
+                return Ok((pipe, more));
+            }
+            self.take_out(self.current);
+        }
+        Err(Refusal::Blocked)
     }
 
     /// Reads a part from the pipe that `next_pipe` named. Returns whether another follows.
@@ -79,6 +94,11 @@ impl<const MULTIPART: bool> FairQueue<MULTIPART> {
         if let Some(&pipe) = self.active.get(self.current) {
             close_if_over(pipes, pipe);
         }
+        self.turn();
+    }
+
+    #[inline(always)]
+    fn turn(&mut self) {
         self.current += 1;
         if self.current >= self.active.len() {
             self.current = 0;
