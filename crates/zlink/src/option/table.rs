@@ -398,7 +398,7 @@ stored {
     }
     /// A gathering writer that holds this many bytes writes them. zlink's own option.
     {
-        ASIO_WRITE_BATCH_MAX_BYTES = 10003; batch_max_bytes: int(1, 16_777_216) = 65536; on []; LaterEndpoints rw;
+        ASIO_WRITE_BATCH_MAX_BYTES = 10003; batch_max_bytes: int(1, 16_777_216) = 262_144; on []; LaterEndpoints rw;
         "the number of bytes that ends gathering", "bytes"; int(set_batch_max_bytes, batch_max_bytes);
         env "ZLINK_ASIO_WRITE_BATCH_MAX_BYTES";
     }
