@@ -1,8 +1,6 @@
 //! One of the two goes and comes back at the same place: the other finds it again, tells it its subscriptions
 //! again, and goes on.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -220,58 +218,4 @@ fn a_request_that_was_sent_before_anybody_is_bound_is_answered() {
         server.send(&[b"answer"]);
         assert_eq!(client.recv(), [b"answer"]);
     });
-}
-
-/// A libzmq in a process of its own, which binds a PULL and reports what it receives.
-struct Victim {
-    child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
-
-impl Victim {
-    fn start(place: &Place) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_libzmq-pull"))
-            .arg(place.endpoint())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("cargo built the program");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let mut victim = Victim { child, lines };
-        assert_eq!(victim.line(), "bound");
-        victim
-    }
-
-    fn line(&mut self) -> String {
-        self.lines.next().expect("the process lives").expect("its output can be read")
-    }
-
-    /// As SIGKILL does: no farewell from the library, and whatever lies unread is gone.
-    fn kill(mut self) {
-        self.child.kill().expect("the process lives");
-        self.child.wait().expect("the process was started here");
-    }
-}
-
-#[test]
-fn zlink_goes_on_with_a_process_that_was_killed_and_started_again() {
-    for transport in Transport::ALL {
-        let place = Place::new(transport);
-        let mut push = connected(Library::Zlink, Push, &place);
-        for round in 0..ROUNDS {
-            let mut victim = Victim::start(&place);
-            // Said again and again, since what is said before the loss is noticed is lost.
-            let (sender, stop) = std::sync::mpsc::channel::<()>();
-            thread::scope(|scope| {
-                let push = &mut push;
-                scope.spawn(move || {
-                    while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = stop.recv_timeout(PATIENCE) {
-                        push.send(&[format!("round {round}")]);
-                    }
-                });
-                while victim.line() != format!("round {round}") {}
-                drop(sender);
-            });
-            victim.kill();
-        }
-    }
 }
