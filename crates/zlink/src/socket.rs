@@ -82,7 +82,7 @@ struct Core {
 /// A send that waits.
 #[derive(Default)]
 struct Waiting {
-    /// `None` before it is known; then `None` for ever.
+    /// `None` until it is known; then, without a limit, `Some(None)`.
     deadline: Option<Option<Instant>>,
     /// How long it waits for the connection of `deep` alone.
     patience: Option<Instant>,
