@@ -324,6 +324,20 @@ impl Queue {
         self.state.lock().bytes
     }
 
+    /// Whether the consumer has not taken so many `bytes` yet, and the producer rests therefore. If it is to be `told`, the
+    /// consumer finds `unblocked` when it takes them.
+    pub fn begin_rest(&self, bytes: usize, told: bool) -> bool {
+        let mut state = self.state();
+        let rests = state.bytes >= bytes;
+        state.producer_rests = rests && told;
+        rests
+    }
+
+    /// The producer rests no longer.
+    pub fn end_rest(&self) {
+        self.state().producer_rests = false;
+    }
+
     /// Tells the consumer that nothing more will come. Returns whether it must be woken.
     pub fn end(&self) -> bool {
         let mut state = self.state();
@@ -339,7 +353,7 @@ impl Queue {
         debug_assert!(out.is_empty());
         let mut state = self.state();
         state.recycle(spent);
-        let unblocked = state.credit(credit);
+        let unblocked = state.credit(credit) | std::mem::take(&mut state.producer_rests);
         state.seal();
         std::mem::swap(&mut state.entries, out);
         state.bytes = 0;
@@ -448,7 +462,7 @@ impl Queue {
 pub struct Taken {
     /// The producer ended the queue and nothing is left in it.
     pub ended: bool,
-    /// The producer waits for room, and there is some: tell it.
+    /// The producer waits for room, and there is some, or it rests: tell it.
     pub unblocked: bool,
     /// Messages whose room is told of together. 0: there is no mark.
     pub batch: usize,

@@ -20,6 +20,7 @@ over_tcp_and_ipc! {
     reading_goes_on_for_a_receiver_that_polls_the_descriptor,
     a_socket_that_only_looks_reads_no_more_than_its_marks,
     what_nobody_receives_is_read_up_to_the_mark_though_it_is_large,
+    far_more_than_is_read_ahead_arrives_in_order,
     bytes_cut_anywhere_make_the_same_messages,
     a_large_message_that_arrives_in_pieces_is_whole,
     a_ping_is_answered_while_nobody_receives,
@@ -188,6 +189,47 @@ fn what_nobody_receives_is_read_up_to_the_mark_though_it_is_large(transport: Tra
     (0..40).for_each(|i| push.try_send(body(i, LARGE)).expect("below the mark"));
     wait_until("the mark is reached", || pull.stats().messages_read >= 20);
     (0..40).for_each(|i| assert_eq!(*pull.recv().expect("recv"), body(i, LARGE), "{i}"));
+}
+
+/// Of a few peers, whose connections a thread reads itself when it waits, and of many, whose it does not; whether it waits
+/// or not.
+fn far_more_than_is_read_ahead_arrives_in_order(transport: Transport) {
+    for (peers, waits) in [(1, true), (1, false), (40, true), (40, false)] {
+        let each = 16_000 / peers;
+        let context = Context::new();
+        let pull = socket(&context, SocketType::Pull);
+        pull.set_receive_hwm(0).expect("option");
+        pull.bind(transport.wildcard()).expect("bind");
+        let endpoint = pull.last_endpoint().expect("endpoint");
+        let pushes: Vec<_> = (0..peers)
+            .map(|_| {
+                let push = socket(&context, SocketType::Push);
+                push.set_send_hwm(0).expect("option");
+                push.connect(&endpoint).expect("connect");
+                push
+            })
+            .collect();
+        for i in 0..each {
+            for (peer, push) in pushes.iter().enumerate() {
+                let message = [body(peer as u32, 4), body(i, 1000)].concat();
+                push.send(message).expect("send");
+            }
+        }
+        wait_until("some is read ahead", || pull.stats().messages_read > 100);
+        let mut next = vec![0; peers as usize];
+        for _ in 0..peers * each {
+            let message = loop {
+                match if waits { pull.recv() } else { pull.try_recv() } {
+                    Err(Error::WouldBlock) => thread::yield_now(),
+                    received => break received.expect("recv"),
+                }
+            };
+            let peer = number(&message[..4]);
+            let i = &mut next[peer as usize];
+            assert_eq!(message[4..], body(*i, 1000), "message {i} of peer {peer} of {peers}");
+            *i += 1;
+        }
+    }
 }
 
 fn bytes_cut_anywhere_make_the_same_messages(transport: Transport) {

@@ -65,6 +65,8 @@ pub(super) struct State {
     /// The connection took less than it was given, and has not caught up since.
     pub(super) slow: bool,
     pub(super) producer_blocked: bool,
+    /// The producer rests, and is told when the consumer takes what there is.
+    pub(super) producer_rests: bool,
     pub(super) writer: Writer,
     /// The producer holds the writer token and has not confirmed it.
     pub(super) granted: bool,
@@ -110,6 +112,7 @@ impl State {
             phase: 0,
             slow: false,
             producer_blocked: false,
+            producer_rests: false,
             writer: Writer::Detached,
             granted: false,
             paused: false,

@@ -473,6 +473,8 @@ fn step(queue: &Queue, op: u8, argument: u8, socket: bool, batch: &mut VecDeque<
         5 => format!("{:?}", queue.set_last(queue.in_flight() + n % 8)),
         6 => format!("{:?}", queue.check_room()),
         7 => format!("{} {}", queue.collect_credit(), queue.has_room()),
+        12 if socket => format!("{}", queue.begin_rest(10 * n, argument & 1 == 0)),
+        15 if socket => format!("{:?}", queue.end_rest()),
         0 if socket => format!("{:?} {}", queue.take(batch, &mut spent, credit), batch.len()),
         _ if socket => format!("{}", queue.credit(credit)),
         0 | 8 => format!("{} {}", queue.clear(), queue.acquire()),
@@ -483,6 +485,36 @@ fn step(queue: &Queue, op: u8, argument: u8, socket: bool, batch: &mut VecDeque<
         14 => format!("{:?} {:?}", queue.detach(credit, &mut VecDeque::new()), queue.attach()),
         _ => format!("{}", queue.acquire_idle()),
     }
+}
+
+#[test]
+fn a_producer_that_rests_is_told_when_what_there_is_was_taken() {
+    let queue = Queue::new(config(0));
+    let mut cursor = Cursor::new();
+    let push =
+        || assert!(matches!(queue.push_one(&mut Body::Slice(&[1; 98])), Pushed::Queued | Pushed::Wake));
+    push();
+    assert!(!queue.begin_rest(101, true), "a frame of 100 bytes");
+    assert!(!cursor.refill(&queue).unblocked);
+    assert_eq!(queue.untaken(), 0);
+    push();
+    assert!(queue.begin_rest(100, true));
+    // What was taken before is not through.
+    assert!(!cursor.refill(&queue).unblocked);
+    assert!(cursor.next_message().is_some());
+    assert!(cursor.refill(&queue).unblocked);
+    assert!(cursor.next_message().is_some());
+    assert!(!cursor.refill(&queue).unblocked, "once");
+    for told in [false, true] {
+        push();
+        assert!(queue.begin_rest(100, told));
+        queue.end_rest();
+        assert!(!cursor.refill(&queue).unblocked, "it rests no longer");
+        assert!(cursor.next_message().is_some());
+    }
+    push();
+    assert!(queue.begin_rest(100, false));
+    assert!(!cursor.refill(&queue).unblocked, "not to be told");
 }
 
 proptest::proptest! {

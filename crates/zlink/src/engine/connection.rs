@@ -38,8 +38,10 @@ const LOW_WATER: u64 = 256 * 1024;
 /// Bytes that an I/O thread reads ahead of a socket whose threads read themselves when they have taken what there is.
 const READ_AHEAD: usize = 2 << 20;
 /// The same for all connections of an I/O thread together, and for each of them at least.
-const READ_AHEAD_TOGETHER: usize = 16 << 20;
-const READ_AHEAD_AT_LEAST: usize = 128 << 10;
+const READ_AHEAD_TOGETHER: usize = 8 << 20;
+const READ_AHEAD_AT_LEAST: usize = 80 << 10;
+/// How long a socket that waits for its input by itself is given to take what was read ahead of it.
+const REST: Duration = Duration::from_millis(10);
 /// A stream that gathers this much while a write is under way is better written by its producer.
 const HOT_BYTES: usize = 16 * 1024;
 
@@ -106,8 +108,10 @@ struct ReadState {
     lease: Option<Arc<LeaseHolder>>,
     /// The socket's queue is full; nobody watches for input, with a lease or without, until it has room.
     paused: bool,
-    /// Paused for a moment: so many bytes lie in the queue as the I/O thread reads ahead.
-    rests: bool,
+    /// Paused for a moment, since then: so many bytes lie in the queue as the I/O thread reads ahead.
+    rests: Option<Instant>,
+    /// The I/O thread will look whether that moment is over.
+    rest_timed: bool,
     /// How many times its share the I/O thread reads ahead: twice as many each time that nobody came to take that. `None`
     /// where nobody else reads.
     ahead: Option<usize>,
@@ -176,7 +180,8 @@ impl Connection {
                 notices: Vec::new(),
                 lease: None,
                 paused: false,
-                rests: false,
+                rests: None,
+                rest_timed: false,
                 ahead: leasable.then_some(1),
                 dead: false,
                 low_water,
@@ -458,11 +463,7 @@ impl Connection {
                 }
                 break;
             }
-            if by == Holder::IoThread && self.is_ahead(state) {
-                state.paused = true;
-                state.rests = true;
-                self.watch_for(|interest| interest.readable = false);
-                self.io.post(Command::Rest(self.key));
+            if by == Holder::IoThread && self.begin_rest(state) {
                 break;
             }
             let read = state.half.read(|spare| self.stream.recv(spare), &mut state.ready, &mut state.notices);
@@ -489,24 +490,47 @@ impl Connection {
         if any { ReadTurn::Data } else { ReadTurn::Empty }
     }
 
-    /// Whether the I/O thread is so far ahead of the socket that it leaves the rest to a thread that comes to wait for it. With
-    /// a few large messages between them their memory goes round; else each has its own, up to the high-water mark.
-    fn is_ahead(&self, state: &ReadState) -> bool {
+    /// Where the I/O thread is far ahead of the socket, it reads no more until somebody takes what there is, or comes to
+    /// read by himself, or a while has passed. With little between them its memory goes round, and what is taken is still in
+    /// a cache; else each message has memory of its own, up to the high-water mark.
+    fn begin_rest(&self, state: &mut ReadState) -> bool {
         let Some(times) = state.ahead else { return false };
         let connections = self.io.load.load(Ordering::Relaxed).max(1);
         let share = (READ_AHEAD_TOGETHER / connections).clamp(READ_AHEAD_AT_LEAST, READ_AHEAD);
+        let limit = share.saturating_mul(times);
         // Who waits on a descriptor of the socket's, and not in it, does not read.
-        self.inward.untaken() >= share.saturating_mul(times) && !self.inbox.is_watched()
+        if self.inward.untaken() < limit || self.inbox.is_watched() {
+            return false;
+        }
+        // A thread that takes large messages comes to read the next by itself: it is left to that.
+        if !self.inward.begin_rest(limit, !state.half.is_in_row()) {
+            return false;
+        }
+        state.paused = true;
+        state.rests = Some(Instant::now());
+        self.watch_for(|interest| interest.readable = false);
+        if !std::mem::replace(&mut state.rest_timed, true) {
+            self.io.post(Command::Rest { key: self.key, left: REST });
+        }
+        true
     }
 
-    /// Nobody came to wait in time: the I/O thread reads on, and twice as far the next time.
-    pub(super) fn end_rest(&self) {
+    /// Looks at a rest after a while. If nobody came, the I/O thread reads on, and twice as far the next time.
+    pub(super) fn review_rest(&self) {
         let mut state = lock(&self.read);
-        if std::mem::take(&mut state.rests) {
-            state.ahead = state.ahead.map(|times| times.saturating_mul(2));
-            drop(state);
-            self.resume();
+        state.rest_timed = false;
+        let Some(since) = state.rests else { return };
+        let left = REST.saturating_sub(since.elapsed());
+        if !left.is_zero() {
+            state.rest_timed = true;
+            self.io.post(Command::Rest { key: self.key, left });
+            return;
         }
+        state.rests = None;
+        state.ahead = state.ahead.map(|times| times.saturating_mul(2));
+        drop(state);
+        self.inward.end_rest();
+        self.resume();
     }
 
     /// In a stream of large messages, lets the kernel wake whoever waits for a good part of one rather than for each segment:
@@ -617,6 +641,10 @@ impl Connection {
     /// Watches for input again after the socket's queue had no room.
     pub(super) fn resume(&self) {
         let mut state = lock(&self.read);
+        if state.rests.take().is_some() {
+            // Somebody has taken what there was.
+            state.ahead = state.ahead.and(Some(1));
+        }
         if std::mem::take(&mut state.paused) && state.lease.is_none() && !state.dead {
             self.watch_for(|interest| interest.readable = true);
         }
@@ -658,7 +686,9 @@ impl Connection {
             return false;
         }
         state.paused = false;
-        state.rests = false;
+        if state.rests.take().is_some() {
+            self.inward.end_rest();
+        }
         state.ahead = state.ahead.and(Some(1));
         state.lease = Some(Arc::clone(holder));
         self.watch_for(|interest| interest.readable = false);

@@ -19,8 +19,6 @@ use crate::transport::Resolver;
 
 /// How often a stream that its producer writes is looked after: the longest a rest of it may lie there.
 const WATCH_INTERVAL: Duration = Duration::from_micros(50);
-/// How long a socket that waits for its input by itself is given to take what was read ahead of it.
-const REST: Duration = Duration::from_millis(2);
 /// How often leases are looked after; one whose holder has not come by for this long is taken back.
 const LEASE_INTERVAL: Duration = Duration::from_millis(2);
 /// Looks at leases whose holder was waiting each time, before nobody looks any more.
@@ -75,7 +73,10 @@ pub(crate) enum Command {
     /// A socket's queue has room again.
     Resume(u64),
     /// A socket has not taken what was read ahead of it: it is given a moment to.
-    Rest(u64),
+    Rest {
+        key: u64,
+        left: Duration,
+    },
     /// An application thread has taken a connection's lease; with `Review`, looks are wanted again.
     Leased(u64),
     Review(u64),
@@ -391,8 +392,8 @@ impl Thread {
             Command::Flush(key) => self.flush(key),
             Command::Watch(key) => self.watch(key),
             Command::Resume(key) => self.resume(key),
-            Command::Rest(key) => {
-                self.set_timer(REST, TimerKey::Rest(key));
+            Command::Rest { key, left } => {
+                self.set_timer(left, TimerKey::Rest(key));
             }
             Command::Leased(key) => self.look_after_lease(key),
             Command::Review(key) => self.look_after_lease(key),
@@ -424,7 +425,7 @@ impl Thread {
             }),
             TimerKey::Watch => self.look_at_streams(),
             TimerKey::Leases => self.look_at_leases(),
-            TimerKey::Rest(key) => self.end_rest(key),
+            TimerKey::Rest(key) => self.connection(key).into_iter().for_each(|it| it.review_rest()),
         }
     }
 
@@ -473,10 +474,6 @@ impl Thread {
             }
             true
         });
-    }
-
-    fn end_rest(&self, key: u64) {
-        self.connection(key).into_iter().for_each(|it| it.end_rest());
     }
 
     /// The connection of the session under `key`, if it has one.

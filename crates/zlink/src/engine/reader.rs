@@ -23,7 +23,7 @@ const MAX_BUFFER: usize = 256 * 1024;
 const MAX_OF_MANY: usize = 16 * 1024;
 /// Bytes that the read buffers of an I/O thread's connections grow to together: what is received lies in a processor's
 /// caches until it is read, and buffers that hold half as much are read twice as often.
-const MAX_TOGETHER: usize = 4 << 20;
+const MAX_TOGETHER: usize = 3 << 20;
 /// A frame that does not fit the rest of the buffer and whose body is at least this long is read straight
 /// into storage of its own.
 const OWN_STORAGE: usize = 16 * 1024;
@@ -128,6 +128,11 @@ impl ReadHalf {
     /// Bytes of a body that are still to come, one in a stream of large ones; else 0.
     pub(super) fn awaited(&self) -> u64 {
         self.large.as_ref().filter(|large| large.in_row).map_or(0, |large| large.left)
+    }
+
+    /// Whether large frames come one after the other.
+    pub(super) fn is_in_row(&self) -> bool {
+        self.large_row
     }
 
     /// Notes that something was sent to the peer: what comes next may be an answer.
