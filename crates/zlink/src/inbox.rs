@@ -4,6 +4,8 @@
 //! Nobody is woken that does not sleep. A sleeper waits either on the inbox's condition variable or, if it
 //! also waits for connections it reads itself, on a descriptor that a post makes readable.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
@@ -38,9 +40,10 @@ struct State {
     news: Vec<News>,
     /// Posts and nudges so far: a sleeper waits for more than it knew of when it last looked.
     posted: u64,
-    /// Generation of each pipe index, and the indexes that are free.
+    /// Generation of each pipe index, and the indexes that are free. The lowest is given out first: so a list by index
+    /// ends where it can when most have gone.
     generations: Vec<u32>,
-    free: Vec<u32>,
+    free: BinaryHeap<Reverse<u32>>,
     sleepers: usize,
     fd_sleepers: usize,
     /// Somebody outside polls the descriptor: every post makes it readable.
@@ -87,7 +90,8 @@ impl Inbox {
     /// Reserves the name of a pipe that is about to be attached.
     pub(crate) fn reserve(&self) -> PipeId {
         let mut state = self.lock();
-        let index = state.free.pop().unwrap_or_else(|| {
+        let free = state.free.pop().map(|Reverse(index)| index);
+        let index = free.unwrap_or_else(|| {
             state.generations.push(0);
             (state.generations.len() - 1) as u32
         });
@@ -100,7 +104,7 @@ impl Inbox {
         let generation = &mut state.generations[id.index as usize];
         if *generation == id.generation {
             *generation = generation.wrapping_add(1);
-            state.free.push(id.index);
+            state.free.push(Reverse(id.index));
         }
     }
 

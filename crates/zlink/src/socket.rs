@@ -197,6 +197,7 @@ impl Socket {
             core.take_in(item, &self.inbox);
         }
         core.news = news;
+        core.news.shrink_to(KEPT_NEWS);
         if self.inbox.is_terminated() { Err(Error::Terminated) } else { Ok(()) }
     }
 
@@ -643,6 +644,8 @@ pub struct Readiness {
     pub writable: bool,
 }
 
+/// So many news at a time are common; memory for more is given back.
+const KEPT_NEWS: usize = 1024;
 /// How long a send waits at most while the mark is not reached.
 const PATIENCE: Duration = Duration::from_millis(2);
 

@@ -25,7 +25,7 @@ mod server;
 mod subscribe;
 mod subscriptions;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use zlink_pipe::Body;
 use zlink_zmtp::SocketType;

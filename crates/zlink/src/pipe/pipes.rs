@@ -53,6 +53,13 @@ impl Pipes {
     pub(crate) fn remove(&mut self, index: usize) -> Option<PipeEnd> {
         let pipe = self.slots.get_mut(index)?.take()?;
         self.count -= 1;
+        while self.slots.last().is_some_and(Option::is_none) {
+            self.slots.pop();
+        }
+        // Some hundred bytes for each of thousands that have gone.
+        if self.slots.len() < self.slots.capacity() / 4 {
+            self.slots.shrink_to(self.slots.len() * 2);
+        }
         Some(pipe)
     }
 
@@ -300,5 +307,37 @@ impl Pipes {
 
     pub(crate) fn take_to_close(&mut self) -> Option<usize> {
         self.to_close.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zlink_zmtp::SocketType;
+
+    use crate::pattern;
+    use crate::pattern::testing::Rig;
+
+    #[test]
+    fn what_thousands_of_pipes_have_taken_is_given_back_and_the_lowest_indexes_come_first() {
+        let mut rig = Rig::new(pattern::new(SocketType::Pull));
+        let mut peers: Vec<_> = (0..1000).map(|_| rig.attach("")).collect();
+        let room = rig.pipes.slots.capacity();
+        assert!(room >= 1000);
+        let gone: Vec<_> = peers.drain(3..).collect();
+        for peer in &gone[7..] {
+            rig.detach(peer);
+        }
+        assert!(rig.pipes.slots.capacity() < room / 20, "{}", rig.pipes.slots.capacity());
+        assert_eq!(rig.pipes.indexes().collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+        for i in [5, 1, 3] {
+            rig.detach(&gone[i]);
+        }
+        assert_eq!(rig.pipes.slots.len(), 10, "one beyond them is left");
+        let again = [rig.attach(""), rig.attach("")];
+        assert_eq!(rig.pipes.indexes().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 9]);
+        gone.iter().chain(&peers).for_each(|peer| rig.detach(peer));
+        assert_eq!(rig.pipes.slots.len(), 7);
+        again.iter().for_each(|peer| rig.detach(peer));
+        assert!(rig.pipes.is_empty());
     }
 }
