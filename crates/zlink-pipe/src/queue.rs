@@ -135,6 +135,11 @@ impl Queue {
 
     #[inline(never)]
     fn push_unforeseen(mut state: ShortGuard<'_, State>, body: &mut Body<'_>) -> Pushed {
+        if let Body::Shared(frame) = body
+            && state.append_foreseen_shared(frame)
+        {
+            return Pushed::Queued;
+        }
         state.foreseen = 0;
         if let Some(refused) = state.admit() {
             return refused;

@@ -284,6 +284,23 @@ impl State {
         true
     }
 
+    /// The same of a message that is framed, if it goes on where the last one ends.
+    pub(super) fn append_foreseen_shared(&mut self, frame: &SharedFrame<'_>) -> bool {
+        let len = frame.bytes().len();
+        if self.foreseen == 0 || self.bytes + len >= self.foreseen_bytes {
+            return false;
+        }
+        // Behind messages of the queue's own it is copied.
+        if self.open_messages > 0 || !self.extends_last(frame) {
+            return false;
+        }
+        self.foreseen -= 1;
+        self.messages += 1;
+        self.in_flight += 1;
+        self.bytes += len;
+        true
+    }
+
     #[inline]
     pub(super) fn append_one(&mut self, body: &mut Body<'_>) {
         let len = body.as_slice().len();
@@ -314,10 +331,16 @@ impl State {
         }
     }
 
+    #[inline]
+    fn extends_last(&mut self, frame: &SharedFrame<'_>) -> bool {
+        match self.entries.back_mut() {
+            Some(Entry::Chunk { chunk, position: Position::Whole }) => chunk.extend(frame),
+            _ => false,
+        }
+    }
+
     fn holds_shared(&mut self, frame: &SharedFrame<'_>) -> bool {
-        if let Some(Entry::Chunk { chunk, position: Position::Whole }) = self.entries.back_mut()
-            && chunk.extend(frame)
-        {
+        if self.extends_last(frame) {
             return true;
         }
         let begins = self.entries.is_empty() || frame.start == 0;

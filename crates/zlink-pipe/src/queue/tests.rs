@@ -1,7 +1,7 @@
 use super::*;
 use crate::buf::BufMut;
 use crate::entry::Chunk;
-use crate::{BY_REFERENCE, Cursor, LOCAL_BY_REFERENCE, Message};
+use crate::{BY_REFERENCE, Cursor, LOCAL_BY_REFERENCE, Message, SharedFrames};
 
 fn config(hwm: usize) -> QueueConfig {
     QueueConfig { hwm, ..QueueConfig::default() }
@@ -456,6 +456,11 @@ fn a_bypass_is_not_declined_where_messages_are_not_to_be_gathered() {
     assert!(queue.confirm());
 }
 
+/// Messages and bytes of each entry.
+fn pieces(batch: &VecDeque<Entry>) -> Vec<(usize, usize)> {
+    batch.iter().map(|entry| (entry.messages(), entry.len())).collect()
+}
+
 /// What a consumer or a producer does to a queue, and what it learns by it.
 fn step(queue: &Queue, op: u8, argument: u8, socket: bool, batch: &mut VecDeque<Entry>) -> String {
     let n = usize::from(argument);
@@ -475,10 +480,10 @@ fn step(queue: &Queue, op: u8, argument: u8, socket: bool, batch: &mut VecDeque<
         7 => format!("{} {}", queue.collect_credit(), queue.has_room()),
         12 if socket => format!("{}", queue.begin_rest(10 * n, argument & 1 == 0)),
         15 if socket => format!("{:?}", queue.end_rest()),
-        0 if socket => format!("{:?} {}", queue.take(batch, &mut spent, credit), batch.len()),
+        0 if socket => format!("{:?} {:?}", queue.take(batch, &mut spent, credit), pieces(batch)),
         _ if socket => format!("{}", queue.credit(credit)),
         0 | 8 => format!("{} {}", queue.clear(), queue.acquire()),
-        9 if busy => format!("{:?} {}", queue.take_for_write(batch, &mut spent), batch.len()),
+        9 if busy => format!("{:?} {:?}", queue.take_for_write(batch, &mut spent), pieces(batch)),
         10 if busy => format!("{:?}", queue.release(Holder::Producer, credit)),
         11 if busy => format!("{:?} {:?}", queue.start_watch(credit), queue.watch()),
         13 if busy => format!("{}", queue.block(credit)),
@@ -549,14 +554,18 @@ proptest::proptest! {
                 let _ = queue.release(Holder::Producer, 0);
             }
         }
+        let mut frames = SharedFrames::new();
         for (op, argument) in ops {
+            // Mostly pushes, nearly all of them small; some are of what goes to other queues too.
+            let len = if argument < 250 { usize::from(argument) } else { 300 << (argument - 250) };
+            let body = vec![argument; len];
+            let shared = (op >= 100 && frames.takes(&body)).then(|| frames.add(&body, false)).flatten();
             let told = [(&quick, &mut left), (&plain, &mut right)].map(|(queue, batch)| {
                 if op < 16 {
                     return step(queue, op, argument, socket, batch);
                 }
-                // Mostly pushes, nearly all of them small.
-                let len = if argument < 250 { usize::from(argument) } else { 300 << (argument - 250) };
-                format!("{:?}", queue.push_one(&mut Body::Slice(&vec![argument; len])))
+                let mut body = shared.as_ref().map_or(Body::Slice(&body), Body::Shared);
+                format!("{:?}", queue.push_one(&mut body))
             });
             proptest::prop_assert_eq!(&told[0], &told[1]);
             let _ = plain.state();
