@@ -86,6 +86,8 @@ pub(super) struct State {
     pub(super) last: usize,
     /// A watcher looks at the queue from time to time: it need not be woken.
     pub(super) watched: bool,
+    /// Looks in a row that have found nothing.
+    pub(super) idle_looks: u8,
     /// Batches the producer wrote itself, and how many the watcher has seen.
     pub(super) flushes: u64,
     pub(super) flushes_seen: u64,
@@ -124,6 +126,7 @@ impl State {
             streaming: false,
             last: 0,
             watched: false,
+            idle_looks: 0,
             flushes: 0,
             flushes_seen: 0,
             bytes_seen: 0,

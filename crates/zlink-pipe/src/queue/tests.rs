@@ -209,12 +209,39 @@ fn a_watch_leaves_a_running_stream_to_its_producer_and_takes_over_a_stalled_one(
     queue.take_for_write(&mut batch, &mut spent);
     let _ = queue.release(Holder::Producer, 1);
     assert_eq!(queue.push_one(&mut Body::Slice(b"rest")), Pushed::Watched);
-    assert_eq!(queue.watch(), Watch::Progress);
-    assert_eq!(queue.watch(), Watch::Stalled);
+    assert_eq!(queue.watch(false), Watch::Progress);
+    assert_eq!(queue.watch(false), Watch::Stalled);
     batch.clear();
     queue.take_for_write(&mut batch, &mut spent);
     let _ = queue.release(Holder::Producer, 1);
-    assert_eq!(queue.watch(), Watch::Over);
+    assert_eq!(queue.watch(false), Watch::Over);
+    assert_eq!(queue.push_one(&mut Body::Slice(b"next")), Pushed::Bypass);
+}
+
+#[test]
+fn a_patient_watch_gives_a_stream_some_looks_to_go_on() {
+    let queue = Queue::new(config(0));
+    queue.attach();
+    queue.set_streaming(true);
+    let (mut batch, mut spent) = (VecDeque::new(), Vec::new());
+    let _ = queue.release(Holder::Producer, 0);
+    let _ = queue.start_watch(0);
+    for _ in 0..3 {
+        for _ in 0..3 {
+            assert_eq!(queue.watch(true), Watch::Progress);
+        }
+        // What comes meanwhile gathers, and the count begins anew.
+        assert_eq!(queue.push_one(&mut Body::Slice(b"more")), Pushed::Watched);
+        assert_eq!(queue.watch(true), Watch::Stalled);
+        batch.clear();
+        queue.take_for_write(&mut batch, &mut spent);
+        let _ = queue.release(Holder::IoThread, 1);
+        let _ = queue.start_watch(0);
+    }
+    for _ in 0..3 {
+        assert_eq!(queue.watch(true), Watch::Progress);
+    }
+    assert_eq!(queue.watch(true), Watch::Over);
     assert_eq!(queue.push_one(&mut Body::Slice(b"next")), Pushed::Bypass);
 }
 
@@ -485,7 +512,7 @@ fn step(queue: &Queue, op: u8, argument: u8, socket: bool, batch: &mut VecDeque<
         0 | 8 => format!("{} {}", queue.clear(), queue.acquire()),
         9 if busy => format!("{:?} {:?}", queue.take_for_write(batch, &mut spent), pieces(batch)),
         10 if busy => format!("{:?}", queue.release(Holder::Producer, credit)),
-        11 if busy => format!("{:?} {:?}", queue.start_watch(credit), queue.watch()),
+        11 if busy => format!("{:?} {:?}", queue.start_watch(credit), queue.watch(n > 99)),
         13 if busy => format!("{}", queue.block(credit)),
         14 => format!("{:?} {:?}", queue.detach(credit, &mut VecDeque::new()), queue.attach()),
         _ => format!("{}", queue.acquire_idle()),

@@ -8,6 +8,8 @@ use crate::entry::Entry;
 
 /// A watched producer that gathers at least this part of a batch between two looks is left to go on.
 const WORTH_WAITING: usize = 4;
+/// Looks in a row that may find nothing before a stream is over, for a patient watcher.
+const IDLE_LOOKS: u8 = 3;
 
 /// Who may drain the queue to a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -228,20 +230,26 @@ impl Queue {
         state.credit(credit)
     }
 
-    /// Looks at a watched stream.
-    pub fn watch(&self) -> Watch {
+    /// Looks at a watched stream. One that nothing has come of is over; for one who is `patient`, if that is so several times
+    /// in a row.
+    pub fn watch(&self, patient: bool) -> Watch {
         let mut state = self.state();
         // A producer that will soon have gathered a whole batch is left to write it.
         let grown = state.bytes.saturating_sub(state.bytes_seen) >= state.config.batch_bytes / WORTH_WAITING;
         let moved = state.flushes != state.flushes_seen || grown;
         state.flushes_seen = state.flushes;
         state.bytes_seen = state.bytes;
+        let idle_looks = std::mem::take(&mut state.idle_looks);
         if moved || matches!(state.writer, Writer::Busy | Writer::Blocked) {
             return Watch::Progress;
         }
         if !state.is_empty() && state.writer == Writer::Idle {
             state.take_token();
             return Watch::Stalled;
+        }
+        if patient && idle_looks < IDLE_LOOKS {
+            state.idle_looks = idle_looks + 1;
+            return Watch::Progress;
         }
         state.watched = false;
         state.streaming = false;

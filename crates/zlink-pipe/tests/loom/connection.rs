@@ -318,7 +318,7 @@ impl Ends {
                 }
                 Some(Command::Failed) => return,
                 Some(Command::Sent) => false,
-                None => match self.queue.watch() {
+                None => match self.queue.watch(false) {
                     Watch::Over => {
                         watching = false;
                         false

@@ -19,6 +19,8 @@ use crate::transport::Resolver;
 
 /// How often a stream that its producer writes is looked after: the longest a rest of it may lie there.
 const WATCH_INTERVAL: Duration = Duration::from_micros(50);
+/// So many streams are not taken to be over as soon as nothing comes of them.
+const MANY_STREAMS: usize = 4;
 /// How often leases are looked after; one whose holder has not come by for this long is taken back.
 const LEASE_INTERVAL: Duration = Duration::from_millis(2);
 /// Looks at leases whose holder was waiting each time, before nobody looks any more.
@@ -505,8 +507,12 @@ impl Thread {
     }
 
     fn look_at_streams(&mut self) {
-        for key in std::mem::take(&mut self.watched) {
-            self.serve_session(key, |session, thread| match session.watch_stream() {
+        let watched = std::mem::take(&mut self.watched);
+        // To write to many takes a while, in which their producer may not run, if it shares a processor with this thread; and
+        // to begin all those streams again takes a write of one message for each.
+        let patient = watched.len() >= MANY_STREAMS;
+        for key in watched {
+            self.serve_session(key, |session, thread| match session.watch_stream(patient) {
                 None | Some(Watch::Over) => true,
                 Some(Watch::Progress) => {
                     thread.watch(key);

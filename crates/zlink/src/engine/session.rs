@@ -321,10 +321,10 @@ impl Session {
         !self.is_flushed() || self.say_goodbye(thread)
     }
 
-    /// Looks at a stream that its producer writes.
-    pub(super) fn watch_stream(&self) -> Option<Watch> {
+    /// Looks at a stream that its producer writes; see [`Queue::watch`].
+    pub(super) fn watch_stream(&self, patient: bool) -> Option<Watch> {
         match (&self.phase, &self.pipe) {
-            (Phase::Running { .. }, Some(side)) => Some(side.out.watch()),
+            (Phase::Running { .. }, Some(side)) => Some(side.out.watch(patient)),
             _ => None,
         }
     }
