@@ -147,7 +147,7 @@ fn buffers_are_the_smaller_the_more_connections_there_are() {
     };
     assert_eq!(
         [0, 1, 16, 64, 10_000, 64, 1].map(&mut grown_to).map(|bytes| bytes >> 10),
-        [256, 256, 256, 64, 16, 64, 256]
+        [256, 256, 192, 48, 16, 48, 256]
     );
 }
 
