@@ -13,6 +13,7 @@ mod common;
 /// No multiple of what is read at a time.
 const LARGE: usize = (1 << 20) + 12_345;
 const LOW_WATER: c_int = 256 * 1024;
+const RCVBUF: c_int = 12;
 
 /// A DEALER socket's connection to a bound socket of ours, written by hand.
 fn raw_peer(socket: &Socket) -> TcpStream {
@@ -112,7 +113,6 @@ fn a_peer_that_goes_in_the_middle_of_a_large_message_is_noticed() {
 
 #[test]
 fn large_messages_in_a_row_pass_through_small_buffers() {
-    const RCVBUF: c_int = 12;
     let context = Context::new();
     for bytes in [1, 4096, 65_536] {
         let (pull, push) = (context.socket(PULL), context.socket(PUSH));
@@ -128,5 +128,27 @@ fn large_messages_in_a_row_pass_through_small_buffers() {
         (0..4).for_each(|n| assert_eq!(receive(&pull).1, LARGE, "message {n}, {bytes} bytes"));
         // Until here it is open: messages know the connection they came from no longer than that lasts.
         drop(Socket(sending.join().expect("sent").get()));
+    }
+}
+
+#[test]
+fn a_receive_buffer_begins_with_room_for_a_quarter_mebibyte_unless_its_size_is_set() {
+    let context = Context::new();
+    for set in [None, Some(32_768)] {
+        let dealer = context.socket(DEALER);
+        if let Some(bytes) = set {
+            dealer.set(RCVBUF, bytes);
+        }
+        dealer.bind("tcp://127.0.0.1:*");
+        let mut peer = raw_peer(&dealer);
+        peer.write_all(b"\0\x05hello").expect("it reads");
+        let (fd, size) = receive(&dealer);
+        assert_eq!((size, low_water(fd)), (5, 1));
+        let room = kernel(fd, libc::SOL_SOCKET, libc::SO_RCVBUF);
+        match set {
+            None => assert!(room >= LOW_WATER, "{room}"),
+            // The kernel doubles what is asked for.
+            Some(bytes) => assert_eq!(room, 2 * bytes),
+        }
     }
 }

@@ -42,6 +42,8 @@ const READ_AHEAD_TOGETHER: usize = 8 << 20;
 const READ_AHEAD_AT_LEAST: usize = 80 << 10;
 /// How long a socket that waits for its input by itself is given to take what was read ahead of it.
 const REST: Duration = Duration::from_millis(10);
+/// Bytes that the kernel is to have room for at least, in the receive buffer of a TCP connection.
+const RECEIVE_ROOM: i32 = 256 * 1024;
 /// A stream that gathers this much while a write is under way is better written by its producer.
 const HOT_BYTES: usize = 16 * 1024;
 
@@ -99,6 +101,19 @@ pub(crate) enum ReadTurn {
     Empty,
     /// The connection is down, or not this thread's to read.
     Down,
+}
+
+/// Lets the kernel's receive buffer begin larger than by default, unless `ZMQ_RCVBUF` sets its size.
+///
+/// The kernel's own 128 KiB hold less than two segments of the loopback interface, and less still of small ones. What
+/// does not fit is thrown away, the window shrinks below a segment, and Linux opens it again only when it doubles: a sender
+/// with nothing in flight then waits for a probe, 200 ms. To ask for a wake-up at so many bytes makes the kernel see to it that
+/// so many fit, and leaves the size to it after that.
+fn make_receive_room(fd: BorrowedFd<'_>) {
+    // Without it the connection is as good as the kernel's default.
+    if set_receive_low_water(fd, RECEIVE_ROOM).is_ok() {
+        let _ = set_receive_low_water(fd, 1);
+    }
 }
 
 struct ReadState {
@@ -162,6 +177,9 @@ impl Connection {
     pub(super) fn new(parts: Parts, write: WriteHalf, half: ReadHalf) -> Self {
         let domain = socket_domain(&parts.stream);
         let is_tcp = domain.is_ok_and(|it| matches!(it, AddressFamily::INET | AddressFamily::INET6));
+        if is_tcp {
+            make_receive_room(parts.stream.as_fd());
+        }
         let low_water = (is_tcp && parts.stream.is_plain()).then_some(1);
         let leasable = parts.stream.is_plain() && parts.out.is_direct();
         let Parts { stream, key, io, out, inward, inbox, pipe, counters, batches_wait } = parts;

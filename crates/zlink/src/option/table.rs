@@ -223,7 +223,7 @@ stored {
         SNDBUF = 11; send_buffer: int(-1, i32::MAX) = -1; on []; LaterEndpoints rw;
         "the size of the kernel's send buffer", "bytes"; int(set_send_buffer, send_buffer);
     }
-    /// `SO_RCVBUF` of the underlying socket. −1 leaves the system's default.
+    /// `SO_RCVBUF` of the underlying socket. −1 leaves the system's default, with room for 256 KiB at least over TCP.
     {
         RCVBUF = 12; receive_buffer: int(-1, i32::MAX) = -1; on []; LaterEndpoints rw;
         "the size of the kernel's receive buffer", "bytes"; int(set_receive_buffer, receive_buffer);
