@@ -115,7 +115,7 @@ impl Pipes {
         self.patient && self.count == 1
     }
 
-    /// Whether the sender waits for the connection to take what has gathered: see [`Queue::is_deep`].
+    /// Whether the sender waits for the connection to take what has gathered: see [`Queue::is_deep`](zlink_pipe::Queue::is_deep).
     fn is_deep(&mut self, index: usize) -> bool {
         let deep = self.is_patient() && self.get(index).is_some_and(|pipe| pipe.out.is_deep());
         if deep {
