@@ -267,7 +267,7 @@ impl Driver {
                         self.take_granted();
                     }
                 }
-                11 => self.token = self.queue.watch() == Watch::Stalled,
+                11 => self.token = self.queue.watch(false) == Watch::Stalled,
                 12 => self.queue.set_streaming(input.flag()),
                 13 => {
                     self.config.hwm = usize::from(input.byte() % 12);
